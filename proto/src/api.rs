@@ -1,0 +1,515 @@
+//! The types of the local API, which the daemon serves and every program on the same machine may use.
+//!
+//! HTTP and JSON over a Unix socket, under `/v1`. Identifiers are texts in full form; wherever a request
+//! names an organisation or a network, the short form, or a name that only one of them has, will do.
+//! Times are seconds since 1970-01-01 UTC. Fields may be added in later versions; none changes meaning.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/orgs` | | [`Organisations`] |
+//! | `POST /v1/orgs` | [`CreateOrg`] | [`OrgInfo`] |
+//! | `POST /v1/listing/import?org=&replace=` | the file, as it is | [`Edited`] |
+//! | `GET /v1/listing?org=` | | [`ListingView`] |
+//! | `GET /v1/listing/history?org=` | | [`History`] |
+//! | `POST /v1/listing/undo?org=` | | [`Edited`] |
+//! | `POST /v1/services?org=` | [`Fields`] | [`Edited`] |
+//! | `PATCH /v1/services/{id}?org=` | [`Fields`] | [`Edited`] |
+//! | `DELETE /v1/services/{id}?org=` | | [`Edited`] |
+//! | `GET /v1/search?text=&kind=&organisation=&limit=&offset=` | | [`SearchPage`] |
+//! | `GET /v1/entries/{id}` | | [`EntryView`] |
+//! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |
+//! | `POST /v1/networks/preview` | [`UseTicket`] | [`CharterView`] |
+//! | `POST /v1/networks/join?org=` | [`UseTicket`] | [`NetworkInfo`] |
+//! | `POST /v1/networks/leave?org=` | [`Leave`] | [`Left`] |
+//! | `POST /v1/invitations?org=` | [`Invite`] | [`Invited`] |
+//! | `GET /v1/members?network=` | | [`Members`] |
+//! | `GET /v1/records?org=&document=` | | [`Records`] |
+//! | `POST /v1/records` | [`Records`] | [`Delivered`] |
+//!
+//! A request that fails is answered with [`ApiError`] and a status of 400 (bad input), 404 (no such
+//! thing), 409 (refused as things stand), or 500 (this node's fault).
+
+use serde::{Deserialize, Serialize};
+
+use crate::card::Identifier;
+use crate::ids::{NetworkId, NodeId, OrgId, RecordId};
+use crate::listing::Changes;
+use crate::roster::Place;
+
+/// Version of the JSON documents that the command line prints.
+pub const FORMAT: u32 = 1;
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// What kind of failure.
+    pub code: ErrorCode,
+    /// What happened, and what was kept, in plain words.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// What kind of failure; decides the exit code of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The input is wrong.
+    BadInput,
+    /// There is no such thing here.
+    NotFound,
+    /// It cannot be done as things stand.
+    Refused,
+    /// Something in this node failed.
+    Internal,
+}
+
+/// An organisation, by id and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrgRef {
+    /// Its id.
+    pub id: OrgId,
+    /// Its name, or its short id where the name is not known.
+    pub name: String,
+}
+
+/// `GET /v1/status`: how this node is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// One sentence for people.
+    pub headline: String,
+    /// This node.
+    pub node: NodeId,
+    /// Version of the program.
+    pub version: String,
+    /// Since when it has been running.
+    pub started_at_s: u64,
+    /// Addresses at which it listens, with its peer id.
+    pub addresses: Vec<String>,
+    /// The organisations that it holds.
+    pub organisations: Vec<OrgStatus>,
+    /// The networks that it takes part in.
+    pub networks: Vec<NetworkInfo>,
+    /// The nodes that it knows.
+    pub peers: Vec<PeerInfo>,
+    /// What it lacks.
+    pub lacking: Lacking,
+    /// How the store is.
+    pub store: StoreHealth,
+    /// How the search index is.
+    pub index: IndexHealth,
+    /// Things that a person should look at, in plain words.
+    pub warnings: Vec<String>,
+    /// How often peers' items were refused since the start, by reason.
+    pub refused: std::collections::BTreeMap<String, u64>,
+}
+
+/// An organisation of this node, and who holds its latest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrgStatus {
+    /// The organisation.
+    #[serde(flatten)]
+    pub org: OrgInfo,
+    /// Nodes of other members in its networks that are known.
+    pub nodes_known: usize,
+    /// Of those, how many hold its latest, as far as this node can tell.
+    pub nodes_with_latest: usize,
+    /// When any of them was last seen to hold the latest.
+    pub last_exchange_s: Option<u64>,
+}
+
+/// An organisation that this node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrgInfo {
+    /// Its id.
+    pub id: OrgId,
+    /// The short form, for people.
+    pub short: String,
+    /// Its name.
+    pub name: String,
+    /// Its numbers in public registers.
+    pub identifiers: Vec<Identifier>,
+    /// How many entries its listing has.
+    pub services: usize,
+    /// In how many documents.
+    pub shards: usize,
+}
+
+/// `GET /v1/orgs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organisations {
+    /// The organisations that this node holds.
+    pub organisations: Vec<OrgInfo>,
+}
+
+/// `POST /v1/orgs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateOrg {
+    /// Its name.
+    pub name: String,
+    /// Its numbers in public registers, such as `GB-CHC-1234567`.
+    #[serde(default)]
+    pub identifiers: Vec<String>,
+}
+
+/// A network that this node takes part in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkInfo {
+    /// Its id.
+    pub id: NetworkId,
+    /// The short form, for people.
+    pub short: String,
+    /// Its name.
+    pub name: String,
+    /// Where the organisation that asked, or the first of this node, stands; `None` if nowhere.
+    pub place: Option<Place>,
+    /// How many members there are, as this node sees it.
+    pub members: usize,
+    /// How many vouches are needed.
+    pub vouches_needed: u32,
+    /// What is being waited for, in plain words, if anything.
+    pub waiting_for: Option<String>,
+}
+
+/// A node that this node knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerInfo {
+    /// The node.
+    pub node: NodeId,
+    /// The organisations that it speaks for.
+    pub organisations: Vec<OrgRef>,
+    /// Whether there is a connection now.
+    pub connected: bool,
+    /// The address of the connection, or the last one known.
+    pub address: Option<String>,
+    /// When the last session with it was finished.
+    pub last_exchange_s: Option<u64>,
+    /// Whether it holds the latest of all organisations of this node that it may see.
+    pub has_latest: bool,
+}
+
+/// What this node lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Records whose state has not arrived.
+    pub states: usize,
+    /// Members of whom no listing is held.
+    pub listings: Vec<OrgRef>,
+    /// Members with whose nodes no session was ever finished.
+    pub never_met: Vec<OrgRef>,
+}
+
+/// How the store is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreHealth {
+    /// Documents held.
+    pub documents: usize,
+    /// Size on disk.
+    pub size_bytes: u64,
+    /// If a damaged store was set aside when the node started: where it is now.
+    pub set_aside: Option<String>,
+}
+
+/// How the search index is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexHealth {
+    /// Entries that can be found.
+    pub entries: u64,
+    /// Whether everything that is held can be found already.
+    pub ready: bool,
+}
+
+/// What an edit did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Edited {
+    /// The organisation whose listing it is.
+    pub organisation: OrgRef,
+    /// What changed; nothing if the listing was like that already.
+    pub changes: Changes,
+    /// One line for people.
+    pub summary: String,
+    /// The records that were published, if anything changed.
+    pub records: Vec<RecordId>,
+    /// The id of the service that was added, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Things in the input that a person should know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// `POST` or `PATCH /v1/services`: fields by HSDS name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fields {
+    /// Name and value; an empty value removes an optional field.
+    pub fields: Vec<(String, String)>,
+}
+
+/// `GET /v1/listing`: a listing as this node shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListingView {
+    /// Whose.
+    pub organisation: OrgRef,
+    /// The listing in Open Referral terms: an organisation with its services.
+    pub listing: serde_json::Value,
+    /// When the newest of its records was issued.
+    pub issued_at_s: Option<u64>,
+    /// Whether a newer record is known whose state is missing.
+    pub outdated: bool,
+}
+
+/// `GET /v1/listing/history`: newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Whose listing.
+    pub organisation: OrgRef,
+    /// The changes.
+    pub entries: Vec<HistoryItem>,
+}
+
+/// One change of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryItem {
+    /// Names the operation, which may have touched several documents.
+    pub operation: String,
+    /// When.
+    pub at_s: u64,
+    /// Who: the user of this machine that asked for it.
+    pub who: String,
+    /// What, in plain words.
+    pub what: String,
+    /// The documents that it touched.
+    pub documents: Vec<String>,
+}
+
+/// What a result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// A service, or a strand of one.
+    Service,
+    /// An organisation.
+    Organisation,
+}
+
+/// `GET /v1/search`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchPage {
+    /// How many entries match in all.
+    pub total: usize,
+    /// The page that was asked for, best first; the same on every node that holds the same listings.
+    pub results: Vec<SearchResult>,
+}
+
+/// One result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchResult {
+    /// The id of the service, or of the organisation; for `GET /v1/entries/{id}`.
+    pub id: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its name.
+    pub name: String,
+    /// Who publishes it.
+    pub organisation: OrgRef,
+    /// `active`, `inactive`, `defunct` or `temporarily closed`, if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// When it was last assured, if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assured_date: Option<String>,
+}
+
+/// `GET /v1/entries/{id}`: a service or an organisation, who says so, and how old our copy is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// The id.
+    pub id: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its name.
+    pub name: String,
+    /// Who publishes it.
+    pub organisation: OrgRef,
+    /// Its content in Open Referral terms.
+    pub content: serde_json::Value,
+    /// When it was last assured, if it says.
+    pub assured_date: Option<String>,
+    /// When the record that vouches for it was issued.
+    pub issued_at_s: u64,
+    /// The node that signed that record.
+    pub signed_by: NodeId,
+    /// The record.
+    pub record: RecordId,
+    /// The networks in which its organisation is a member.
+    pub networks: Vec<String>,
+    /// Whether siblings have published different versions that are not merged yet.
+    pub conflict: bool,
+    /// Whether a newer version is known whose content has not arrived.
+    pub outdated: bool,
+}
+
+/// `POST /v1/networks`: found a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Its name.
+    pub name: String,
+    /// The text that members accept; may be empty.
+    #[serde(default)]
+    pub charter: String,
+}
+
+/// `POST /v1/networks/preview` and `/v1/networks/join`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UseTicket {
+    /// The ticket.
+    pub ticket: String,
+    /// Whether the charter is accepted; joining needs `true`.
+    #[serde(default)]
+    pub accept_charter: bool,
+}
+
+/// What a ticket invites to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CharterView {
+    /// The network.
+    pub network: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// The text to accept.
+    pub charter: String,
+    /// How many vouches are needed.
+    pub vouches_needed: u32,
+    /// Who invites.
+    pub invited_by: OrgId,
+    /// Until when the ticket can be used.
+    pub expires_at_s: u64,
+}
+
+/// `POST /v1/networks/leave`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leave {
+    /// Which network; may be left out if there is only one.
+    #[serde(default)]
+    pub network: Option<String>,
+    /// The network's name, as confirmation.
+    pub confirm: String,
+}
+
+/// A network was left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Which.
+    pub network: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Whether it had been left before: nothing was done then.
+    pub already: bool,
+    /// How many connected nodes were told at once.
+    pub told: usize,
+}
+
+/// `POST /v1/invitations`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// Which network; may be left out if there is only one.
+    #[serde(default)]
+    pub network: Option<String>,
+    /// For how long it can be used.
+    pub valid_s: u64,
+}
+
+/// An invitation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// One line to be handed on.
+    pub ticket: String,
+    /// To which network.
+    pub network: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Until when it can be used.
+    pub expires_at_s: u64,
+}
+
+/// `GET /v1/members`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// The network.
+    pub network: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Everybody that the network knows of.
+    pub members: Vec<Member>,
+}
+
+/// One organisation in a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The organisation.
+    #[serde(flatten)]
+    pub org: OrgRef,
+    /// The short form of its id, for people.
+    pub short: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Who vouches for it.
+    pub vouched_by: Vec<OrgRef>,
+    /// Since when it accepts the charter, if its card says so.
+    pub since_s: Option<u64>,
+    /// When a session with one of its nodes was last finished.
+    pub last_exchange_s: Option<u64>,
+    /// Whether one of its nodes is connected now.
+    pub connected: bool,
+    /// How many services of it this node holds.
+    pub services: usize,
+    /// Whether it is held by this very node.
+    pub own: bool,
+}
+
+/// `GET` and `POST /v1/records`: items as they are carried between nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    /// The items.
+    pub items: Vec<RecordItem>,
+}
+
+/// One record with what is needed to check it; all three in standard base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordItem {
+    /// The signed record.
+    pub record: String,
+    /// The delegation of the node that signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<String>,
+    /// The state's bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+/// What became of delivered items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// One for each item, in order.
+    pub outcomes: Vec<DeliveryOutcome>,
+}
+
+/// What became of one delivered item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum DeliveryOutcome {
+    /// New, and kept.
+    Accepted,
+    /// Held already.
+    AlreadyKnown,
+    /// Contained in something that is held.
+    Dominated,
+    /// Refused.
+    Refused {
+        /// The fixed name of the reason.
+        reason: String,
+        /// The reason in words.
+        message: String,
+    },
+}

@@ -1,0 +1,84 @@
+//! Every limit of the protocol, in one place.
+//!
+//! Nothing in Fingerpost is unbounded. Each constant names one bound, its unit is the last word of
+//! its name, and the `tidy` test insists that each is met by a test. Change one and
+//! you change what other nodes accept, so raise a limit in readers a release before writers use it.
+
+/// Largest state of one document, in bytes of JSON.
+pub const STATE_MAX_BYTES: usize = 256 * 1024;
+/// What a writer fills of a shard before it opens the next, so that later small edits still fit.
+pub const SHARD_FILL_BYTES: usize = 192 * 1024;
+/// Most services in one shard of a listing.
+pub const SERVICES_PER_SHARD_MAX: usize = 64;
+/// Most shards in one listing.
+pub const SHARDS_MAX: u16 = 64;
+/// Most live notices on one board.
+pub const NOTICES_MAX: usize = 200;
+/// Most nested brackets in any JSON that we read.
+pub const JSON_MAX_DEPTH: usize = 16;
+/// Longest single text in a listing, in bytes of UTF-8.
+pub const TEXT_MAX_BYTES: usize = 64 * 1024;
+/// Longest id of an entity in a listing or on a board, in bytes. A UUID has 36.
+pub const ID_MAX_BYTES: usize = 128;
+/// Most replies to other organisations' notices on one board.
+pub const REPLIES_MAX: usize = 200;
+/// Longest name (organisation, service, network, place), in bytes of UTF-8.
+pub const NAME_MAX_BYTES: usize = 1024;
+/// Largest listing file that `listing import` takes, in bytes.
+pub const IMPORT_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// Largest record with its signature, in bytes.
+pub const RECORD_MAX_BYTES: usize = 1024;
+/// Most other writers that a record may name in `saw`.
+pub const SAW_MAX_WRITERS: usize = 15;
+/// Most automerge heads that a record may name.
+pub const HEADS_MAX: usize = 4;
+/// Most undominated records kept of one document.
+pub const CONCURRENT_MAX_RECORDS: usize = 16;
+/// Most nodes that may write for one organisation.
+pub const NODES_PER_ORG_MAX: usize = 16;
+/// Most delegations kept of one node by one organisation; renewing lets the oldest go.
+pub const DELEGATIONS_PER_NODE_MAX: usize = 8;
+/// Largest certificate (delegation, vouch, invitation, departure), in bytes.
+pub const CERTIFICATE_MAX_BYTES: usize = 1024;
+/// Largest departure statement, which carries the vouches that the leaver held, in bytes.
+pub const DEPARTURE_MAX_BYTES: usize = 48 * 1024;
+/// Largest charter, in bytes of CBOR.
+pub const CHARTER_MAX_BYTES: usize = 64 * 1024;
+/// Most anchors that a charter may name.
+pub const ANCHORS_MAX: usize = 64;
+/// Most networks that one organisation may belong to.
+pub const NETWORKS_PER_ORG_MAX: usize = 32;
+/// Most vouches that a card carries for one network.
+pub const VOUCHES_PER_NETWORK_MAX: usize = 64;
+/// Most objections that one card raises.
+pub const OBJECTIONS_MAX: usize = 256;
+/// Most applicants (organisations that are not members yet) whose cards one network holds.
+pub const APPLICANTS_MAX: usize = 1024;
+/// Longest ticket, in characters.
+pub const TICKET_MAX_CHARS: usize = 500;
+/// Most addresses in a ticket or an announcement.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// Largest frame of the sync protocol, in bytes, after decompression.
+pub const FRAME_MAX_BYTES: usize = 1024 * 1024;
+/// What a sender fills of an items frame before it starts the next, in bytes.
+pub const FRAME_FILL_BYTES: usize = 192 * 1024;
+/// Largest message of range-based reconciliation, in bytes.
+pub const RECONCILE_FRAME_MAX_BYTES: u64 = 64 * 1024;
+/// Most rounds of reconciliation in one scope of one session.
+pub const RECONCILE_ROUNDS_MAX: u32 = 64;
+/// Most bytes that one side may send in one session, after decompression. A longer exchange
+/// continues in the next session, which finds less to do.
+pub const SESSION_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// Most networks that one `Networks` frame may name.
+pub const TAGS_MAX: usize = 512;
+/// Most identifiers that one `Want` frame may name.
+pub const WANT_MAX_IDS: usize = 16 * 1024;
+/// Longest silence in a session before it is given up, in milliseconds.
+pub const SESSION_IDLE_MS: u64 = 30_000;
+
+/// How far ahead of our clock a record may be dated, in seconds.
+pub const CLOCK_AHEAD_MAX_S: u64 = 600;
+/// Largest gossip message, in bytes.
+pub const GOSSIP_MAX_BYTES: usize = 60 * 1024;

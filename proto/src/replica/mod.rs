@@ -1,0 +1,468 @@
+//! The replica: everything that one node holds of its federation, as a deterministic state machine.
+//!
+//! A replica takes checked items and answers what became of them. It keeps, for every document, the
+//! set of undominated records: a multi-value register, so that the order, duplication and interleaving of
+//! arrivals do not matter. It has no clock and no randomness: both are arguments.
+//!
+//! In memory it holds a reconciliation entry per document and a standing per organisation, some
+//! hundred bytes each; records and states stay in the [`Storage`].
+
+mod delegations;
+mod depart;
+mod item;
+mod journal;
+mod network;
+mod publish;
+mod receive;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod view;
+mod writes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::{Decode, Encode};
+
+use crate::card::{Membership, ProvenVouch};
+use crate::cbor;
+use crate::charter::Charter;
+use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
+use crate::record::{Hash, SignedRecord};
+use crate::roster::{Place, Roster, Standing};
+use crate::storage::{Batch, Storage, Table};
+
+pub use item::{Checked, CheckedDeparture, CheckedRecord, Item, State};
+pub use publish::{Draft, PublishError};
+pub use receive::{Accepted, Outcome};
+pub use refusal::Refusal;
+pub use view::{Proof, Shown};
+
+use network::Network;
+
+/// Something that changed, for whoever keeps a derived view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// What is shown of a document is another state, or none any more.
+    Document(DocKey),
+    /// The roster of a network may have changed.
+    Roster(NetworkId),
+    /// Two different records claim one place of this document: a key was copied.
+    Equivocation(DocKey),
+    /// A peer holds a record that this node wrote and no longer knows: the store was put back.
+    FoundBehind,
+}
+
+/// The store failed, or holds what this version cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError<E: std::error::Error> {
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Storage(#[from] E),
+    /// An entry of the store cannot be read.
+    #[error("the store is damaged: an entry of the table {0:?} cannot be read")]
+    Damaged(Table),
+}
+
+/// A record as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+struct Held {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    record: Vec<u8>,
+    #[n(1)]
+    has_state: bool,
+}
+
+/// What is kept of one document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+struct StoredEntry {
+    /// The undominated records, ordered by id.
+    #[n(0)]
+    current: Vec<Held>,
+    /// The last record whose state was held, while no current one's is.
+    #[n(1)]
+    fallback: Option<Held>,
+}
+
+/// A record of an entry, decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    record: SignedRecord,
+    has_state: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Entry {
+    current: Vec<Kept>,
+    fallback: Option<Kept>,
+}
+
+impl Entry {
+    fn encode(&self) -> Vec<u8> {
+        let held = |kept: &Kept| Held { record: kept.record.to_bytes(), has_state: kept.has_state };
+        cbor::to_vec(&StoredEntry {
+            current: self.current.iter().map(held).collect(),
+            fallback: self.fallback.as_ref().map(held),
+        })
+    }
+
+    /// Whether a node wrote any of what the current records contain.
+    fn names(&self, node: &NodeId) -> bool {
+        self.current.iter().any(|kept| kept.record.get().clock().any(|seen| seen.writer.node == *node))
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let stored: StoredEntry = cbor::from_slice(bytes).ok()?;
+        let kept = |held: Held| {
+            let record = SignedRecord::from_trusted(&held.record).ok()?;
+            Some(Kept { record, has_state: held.has_state })
+        };
+        Some(Self {
+            current: stored.current.into_iter().map(kept).collect::<Option<_>>()?,
+            fallback: stored.fallback.map(kept).transpose_option()?,
+        })
+    }
+}
+
+/// `Option<Option<T>>` where an inner `None` is a failure.
+trait TransposeOption<T> {
+    fn transpose_option(self) -> Option<Option<T>>;
+}
+
+impl<T> TransposeOption<T> for Option<Option<T>> {
+    fn transpose_option(self) -> Option<Option<T>> {
+        match self {
+            None => Some(None),
+            Some(Some(value)) => Some(Some(value)),
+            Some(None) => None,
+        }
+    }
+}
+
+/// The reconciliation entry of one undominated record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) id: RecordId,
+    pub(crate) has_state: bool,
+}
+
+/// A standing as it is stored.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct StoredStanding {
+    #[n(0)]
+    epoch: u32,
+    #[n(1)]
+    left_epoch: u32,
+    #[n(2)]
+    vouches: Vec<StoredVouch>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct StoredVouch {
+    #[n(0)]
+    voucher: OrgId,
+    #[n(1)]
+    redeemed_at_s: Option<u64>,
+    #[n(2)]
+    key: Option<Hash>,
+}
+
+/// Everything that one node holds.
+pub struct Replica<S> {
+    storage: S,
+    node: NodeId,
+    own: BTreeSet<OrgId>,
+    networks: BTreeMap<NetworkId, Network>,
+    documents: BTreeMap<DocKey, Vec<Summary>>,
+    changes: BTreeSet<Change>,
+    journal: u64,
+    journal_first: u64,
+    behind: bool,
+}
+
+impl<S: Storage> Replica<S> {
+    /// Opens what the store holds. `own` are the organisations that this node writes for.
+    ///
+    /// # Errors
+    /// [`ReplicaError`], if the store fails or an entry cannot be read.
+    pub fn open(
+        storage: S,
+        node: NodeId,
+        own: BTreeSet<OrgId>,
+    ) -> Result<Self, ReplicaError<S::Error>> {
+        let mut replica = Self {
+            storage,
+            node,
+            own,
+            networks: BTreeMap::new(),
+            documents: BTreeMap::new(),
+            changes: BTreeSet::new(),
+            journal: 0,
+            journal_first: 0,
+            behind: false,
+        };
+        replica.load_networks()?;
+        replica.load_documents()?;
+        replica.load_journal()?;
+        Ok(replica)
+    }
+
+    fn load_networks(&mut self) -> Result<(), ReplicaError<S::Error>> {
+        let networks = &mut self.networks;
+        let mut sound = true;
+        self.storage.scan(Table::Charters, &[], &mut |key, value| {
+            let read = <[u8; 32]>::try_from(key).ok().map(NetworkId::from_bytes).and_then(|id| {
+                networks.insert(id, Network::new(Charter::parse(value, &id).ok()?));
+                Some(())
+            });
+            sound &= read.is_some();
+            sound
+        })?;
+        damaged_unless(sound, Table::Charters)?;
+        for (id, network) in networks.iter_mut() {
+            self.storage.scan(Table::Standings, id.as_bytes(), &mut |key, value| {
+                let read = org_of_key(key).and_then(|org| {
+                    network.set_standing(org, Some(decode_standing(value)?));
+                    Some(())
+                });
+                sound &= read.is_some();
+                sound
+            })?;
+            damaged_unless(sound, Table::Standings)?;
+            let departures = &mut network.departures;
+            self.storage.scan(Table::Departures, id.as_bytes(), &mut |key, value| {
+                let read = org_of_key(key).and_then(|org| {
+                    departures.insert(org, item::departure_id(&view::stored_departure(value)?.departure));
+                    Some(())
+                });
+                sound &= read.is_some();
+                sound
+            })?;
+            damaged_unless(sound, Table::Departures)?;
+            network.update_active(&self.own);
+            network.refresh();
+        }
+        Ok(())
+    }
+
+    fn load_documents(&mut self) -> Result<(), ReplicaError<S::Error>> {
+        let documents = &mut self.documents;
+        let mut sound = true;
+        let mut written = Vec::new();
+        self.storage.scan(Table::Documents, &[], &mut |key, value| {
+            match (DocKey::from_bytes(key), Entry::decode(value)) {
+                (Some(key), Some(entry)) => {
+                    documents.insert(key, summaries(&entry));
+                    if entry.names(&self.node) {
+                        written.push((key, entry));
+                    }
+                }
+                _ => sound = false,
+            }
+            sound
+        })?;
+        damaged_unless(sound, Table::Documents)?;
+        for (key, entry) in written {
+            self.note_behind(&key, &entry)?;
+        }
+        Ok(())
+    }
+
+    /// The store.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The store, for tables that the replica does not keep: own documents, peers, settings.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The organisations that this node writes for.
+    pub fn own(&self) -> &BTreeSet<OrgId> {
+        &self.own
+    }
+
+    /// Takes in an organisation that this node writes for from now on.
+    pub fn add_own(&mut self, org: OrgId) {
+        self.own.insert(org);
+        for network in self.networks.values_mut() {
+            network.update_active(&self.own);
+        }
+    }
+
+    /// Takes part in a network from now on, as an applicant at least. Cards that are held already, of
+    /// organisations that this node knows from another network, count at once.
+    ///
+    /// # Errors
+    /// [`ReplicaError`]; nothing is changed then.
+    pub fn add_network(&mut self, charter: Charter) -> Result<NetworkId, ReplicaError<S::Error>> {
+        let id = charter.network();
+        if self.networks.contains_key(&id) {
+            return Ok(id);
+        }
+        let mut batch = Batch::default();
+        batch.put(Table::Charters, *id.as_bytes(), charter.to_bytes());
+        let mut network = Network::new(charter);
+        for org in self.organisations() {
+            let card = self.shown_card(&org)?;
+            let membership = card.as_ref().and_then(|card| card.networks.get(&id));
+            if let Some(standing) = Standing::of(&id, &org, membership, None) {
+                batch.put(Table::Standings, standing_key(&id, &org), encode_standing(&standing));
+                network.set_standing(org, Some(standing));
+            }
+        }
+        network.update_active(&self.own);
+        self.storage.commit(batch)?;
+        self.networks.insert(id, network);
+        self.changes.insert(Change::Roster(id));
+        Ok(id)
+    }
+
+    /// The networks that this node knows, those that it has left included, with their charters.
+    pub fn networks(&self) -> impl Iterator<Item = (NetworkId, &Charter)> {
+        self.networks.iter().map(|(id, network)| (*id, &network.charter))
+    }
+
+    /// Whether this node takes part in a network: it has joined, or is about to, and has not left.
+    pub fn is_active(&self, network: &NetworkId) -> bool {
+        self.networks.get(network).is_some_and(|network| network.active)
+    }
+
+    /// The charter of a network that this node knows.
+    pub fn charter(&self, network: &NetworkId) -> Option<&Charter> {
+        self.networks.get(network).map(|network| &network.charter)
+    }
+
+    /// The roster of a network, brought up to date first.
+    pub fn roster(&mut self, network: &NetworkId) -> Option<&Roster> {
+        self.networks.get_mut(network).map(Network::refresh)
+    }
+
+    /// The statements of one organisation in one network.
+    pub fn standing(&self, network: &NetworkId, org: &OrgId) -> Option<&Standing> {
+        self.networks.get(network)?.standings.get(org)
+    }
+
+    /// Where an organisation stands best among the networks named: a member of any of them is a member.
+    pub fn place_among(&mut self, org: &OrgId, networks: &[NetworkId]) -> Option<Place> {
+        networks.iter().filter_map(|id| self.networks.get_mut(id)?.refresh().place_of(org)).min()
+    }
+
+    /// Where an organisation stands best among all networks of this node.
+    pub fn place(&mut self, org: &OrgId) -> Option<Place> {
+        let active = self.networks.values_mut().filter(|network| network.active);
+        active.filter_map(|network| network.refresh().place_of(org)).min()
+    }
+
+    /// The organisations that delegated a node.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn orgs_of_node(&self, node: &NodeId) -> Result<Vec<OrgId>, ReplicaError<S::Error>> {
+        let mut orgs = Vec::new();
+        self.storage.scan(Table::NodeOrgs, node.as_bytes(), &mut |key, _| {
+            orgs.extend(key.last_chunk::<32>().map(|org| OrgId::from_bytes(*org)));
+            true
+        })?;
+        Ok(orgs)
+    }
+
+    /// What changed since the last call, each once.
+    pub fn poll_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes).into_iter().collect()
+    }
+
+    /// The organisations of which any document is held.
+    pub fn organisations(&self) -> Vec<OrgId> {
+        let mut orgs: Vec<OrgId> = self.documents.keys().map(|key| key.org).collect();
+        orgs.dedup();
+        orgs
+    }
+
+    /// The documents that are held of one organisation, card first.
+    pub fn documents_of(&self, org: &OrgId) -> impl Iterator<Item = DocKey> + '_ {
+        let first = DocKey { org: *org, name: DocName::Card };
+        let org = *org;
+        self.documents.range(first..).map(|(key, _)| *key).take_while(move |key| key.org == org)
+    }
+
+    fn entry(&self, key: &DocKey) -> Result<Entry, ReplicaError<S::Error>> {
+        match self.storage.get(Table::Documents, &key.to_bytes())? {
+            None => Ok(Entry::default()),
+            Some(bytes) => Entry::decode(&bytes).ok_or(ReplicaError::Damaged(Table::Documents)),
+        }
+    }
+}
+
+fn summaries(entry: &Entry) -> Vec<Summary> {
+    entry
+        .current
+        .iter()
+        .map(|kept| Summary { id: kept.record.id(), has_state: kept.has_state })
+        .collect()
+}
+
+fn damaged_unless<E: std::error::Error>(sound: bool, table: Table) -> Result<(), ReplicaError<E>> {
+    if sound { Ok(()) } else { Err(ReplicaError::Damaged(table)) }
+}
+
+fn standing_key(network: &NetworkId, org: &OrgId) -> Vec<u8> {
+    [network.as_bytes().as_slice(), org.as_bytes()].concat()
+}
+
+fn org_of_key(key: &[u8]) -> Option<OrgId> {
+    key.last_chunk::<32>().map(|org| OrgId::from_bytes(*org))
+}
+
+fn delegation_key(org: &OrgId, node: &NodeId) -> Vec<u8> {
+    [org.as_bytes().as_slice(), node.as_bytes()].concat()
+}
+
+fn node_org_key(node: &NodeId, org: &OrgId) -> Vec<u8> {
+    [node.as_bytes().as_slice(), org.as_bytes()].concat()
+}
+
+fn state_key(key: &DocKey, id: &RecordId) -> Vec<u8> {
+    [key.to_bytes().as_slice(), id.as_bytes()].concat()
+}
+
+fn encode_standing(standing: &Standing) -> Vec<u8> {
+    let vouches = standing.vouches.iter().map(|vouch| StoredVouch {
+        voucher: vouch.voucher,
+        redeemed_at_s: vouch.by_invitation.map(|(at_s, _)| at_s),
+        key: vouch.by_invitation.map(|(_, key)| Hash(key)),
+    });
+    cbor::to_vec(&StoredStanding {
+        epoch: standing.epoch,
+        left_epoch: standing.left_epoch,
+        vouches: vouches.collect(),
+    })
+}
+
+fn decode_standing(bytes: &[u8]) -> Option<Standing> {
+    let stored: StoredStanding = cbor::from_slice(bytes).ok()?;
+    let vouches = stored.vouches.into_iter().map(|vouch| ProvenVouch {
+        voucher: vouch.voucher,
+        by_invitation: vouch.redeemed_at_s.zip(vouch.key.map(|key| key.0)),
+    });
+    Some(Standing {
+        epoch: stored.epoch,
+        left_epoch: stored.left_epoch,
+        vouches: vouches.collect(),
+    })
+}
+
+/// The membership section that a departure carries.
+fn departure_membership(departure: &crate::certificate::Departure) -> Option<Membership> {
+    crate::json::parse_typed(&departure.membership, &crate::json::Bounds::STATE).ok()
+}

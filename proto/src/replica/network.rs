@@ -1,0 +1,129 @@
+//! What a replica keeps in memory of one network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::card::ProvenVouch;
+use crate::charter::Charter;
+use crate::ids::OrgId;
+use crate::limits;
+use crate::roster::{Roster, Standing};
+
+pub(super) struct Network {
+    pub(super) charter: Charter,
+    pub(super) standings: BTreeMap<OrgId, Standing>,
+    pub(super) departures: BTreeMap<OrgId, [u8; 32]>,
+    /// Whether this node still takes part: false once its organisations have left.
+    pub(super) active: bool,
+    roster: Roster,
+    stale: bool,
+    /// Keys of invitations that some organisation has used.
+    used_keys: BTreeSet<[u8; 32]>,
+    /// Organisations known here that nobody admitted has vouched for. Exact after
+    /// [`Network::refresh`], and never too low in between.
+    pending: usize,
+    /// How many standings there were when the roster was last computed.
+    computed_at: usize,
+}
+
+impl Network {
+    pub(super) fn new(charter: Charter) -> Self {
+        Self {
+            charter,
+            standings: BTreeMap::new(),
+            departures: BTreeMap::new(),
+            active: true,
+            roster: Roster::default(),
+            stale: true,
+            used_keys: BTreeSet::new(),
+            pending: 0,
+            computed_at: 0,
+        }
+    }
+
+    /// Takes in what an organisation's statements say now.
+    pub(super) fn set_standing(&mut self, org: OrgId, standing: Option<Standing>) {
+        let Some(standing) = standing else {
+            self.stale |= self.standings.remove(&org).is_some();
+            return;
+        };
+        if !self.standings.contains_key(&org) && !self.is_vouched_for(&org, &standing.vouches) {
+            self.pending += 1;
+        }
+        self.used_keys.extend(invitation_keys(&standing));
+        self.stale |= self.standings.get(&org) != Some(&standing);
+        self.standings.insert(org, standing);
+    }
+
+    /// Whether this node takes part, if `org` stood as `standing` says.
+    pub(super) fn active_with(
+        &self,
+        own: &BTreeSet<OrgId>,
+        org: Option<(&OrgId, &Standing)>,
+    ) -> bool {
+        let standing_of = |own: &OrgId| match org {
+            Some((changed, standing)) if changed == own => Some(standing),
+            _ => self.standings.get(own),
+        };
+        let mut own = own.iter().filter_map(standing_of).peekable();
+        own.peek().is_none() || own.any(Standing::accepts)
+    }
+
+    pub(super) fn update_active(&mut self, own: &BTreeSet<OrgId>) {
+        self.active = self.active_with(own, None);
+    }
+
+    pub(super) fn accepts(&self, org: &OrgId) -> bool {
+        self.standings.get(org).is_some_and(Standing::accepts)
+    }
+
+    /// The epoch that an organisation's departure ends; 0 if it never left.
+    pub(super) fn left_epoch(&self, org: &OrgId) -> u32 {
+        self.standings.get(org).map_or(0, |standing| standing.left_epoch)
+    }
+
+    pub(super) fn refresh(&mut self) -> &Roster {
+        if self.stale {
+            self.roster = Roster::compute(&self.charter, &self.standings);
+            self.pending =
+                self.standings.keys().filter(|org| !self.roster.is_admitted(org)).count();
+            self.used_keys = self.standings.values().flat_map(invitation_keys).collect();
+            self.computed_at = self.standings.len();
+            self.stale = false;
+        }
+        &self.roster
+    }
+
+    /// Whether one more organisation may be taken in: there is room for applicants, or members vouch for
+    /// it. `vouches` are proven only when they matter, for that costs signatures.
+    pub(super) fn has_room_for(
+        &mut self,
+        org: &OrgId,
+        vouches: impl FnOnce() -> Vec<ProvenVouch>,
+    ) -> bool {
+        if self.pending < limits::APPLICANTS_MAX || self.standings.contains_key(org) {
+            return true;
+        }
+        // Computing the roster for each card would make a join quadratic.
+        let grown = self.standings.len().saturating_sub(self.computed_at);
+        if grown > (limits::APPLICANTS_MAX / 4).max(self.computed_at / 16) {
+            self.refresh();
+        }
+        self.pending < limits::APPLICANTS_MAX || self.is_vouched_for(org, &vouches())
+    }
+
+    /// Whether enough organisations that are admitted, as far as the roster was computed, vouch for one.
+    fn is_vouched_for(&self, org: &OrgId, vouches: &[ProvenVouch]) -> bool {
+        let is_admitted =
+            |org: &OrgId| self.roster.is_admitted(org) || self.charter.anchors.contains(org);
+        let unused = |vouch: &&ProvenVouch| {
+            vouch.by_invitation.is_none_or(|(_, key)| !self.used_keys.contains(&key))
+        };
+        let vouchers: BTreeSet<OrgId> =
+            vouches.iter().filter(unused).map(|vouch| vouch.voucher).filter(is_admitted).collect();
+        is_admitted(org) || vouchers.len() >= self.charter.vouches_needed as usize
+    }
+}
+
+fn invitation_keys(standing: &Standing) -> impl Iterator<Item = [u8; 32]> {
+    standing.vouches.iter().filter_map(|vouch| vouch.by_invitation).map(|(_, key)| key)
+}

@@ -1,0 +1,159 @@
+//! Publishing this node's own documents.
+
+use super::writes::Writes;
+use super::{Checked, CheckedRecord, Outcome, Refusal, Replica, ReplicaError, State};
+use crate::certificate::{Delegation, Departure, FORMAT as CERTIFICATE_FORMAT};
+use crate::ids::{DocKey, NetworkId, OrgId};
+use crate::keys::SecretKey;
+use crate::record::{
+    FORMAT, Hash, Instance, Record, SignedRecord, SignedRecordError, Writer, merged_clock,
+};
+use crate::signed::Signed;
+use crate::storage::{Batch, Storage, Table};
+
+const INSTANCE: &[u8] = b"instance";
+
+/// A state to be published.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Which document.
+    pub key: DocKey,
+    /// The state's bytes.
+    pub state: Vec<u8>,
+    /// The heads of the owner's automerge document, sorted.
+    pub heads: Vec<Hash>,
+    /// The delegation of this node by the organisation.
+    pub delegation: Signed<Delegation>,
+}
+
+/// Why this node could not publish; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError<E: std::error::Error> {
+    /// The store failed.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError<E>),
+    /// The state breaks a limit, or this node may not write the document.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The record breaks a limit: too many writers have taken part.
+    #[error(transparent)]
+    Record(#[from] SignedRecordError),
+}
+
+impl<S: Storage> Replica<S> {
+    /// Signs the new state of one of this node's own documents and takes it in, like any other record.
+    /// `fresh` is random; it becomes this store's instance if there is none yet, or if the store was
+    /// found behind what peers hold. The caller commits `also` with it, and flushes the store before
+    /// it lets the record out.
+    ///
+    /// # Errors
+    /// Any [`PublishError`].
+    pub fn publish(
+        &mut self,
+        now_s: u64,
+        draft: Draft,
+        key: &SecretKey,
+        fresh: Instance,
+        also: Batch,
+    ) -> Result<SignedRecord, PublishError<S::Error>> {
+        let parsed = State::parse(draft.key.name, &draft.state)?;
+        let mut writes = Writes::publishing(also);
+        let instance = match self.instance()? {
+            Some(instance) if !self.behind => instance,
+            _ => {
+                writes.batch.put(Table::Meta, INSTANCE, fresh.0);
+                fresh
+            }
+        };
+        let writer = Writer { node: key.node_id(), instance };
+        let entry = self.entry(&draft.key)?;
+        let (own, saw) = merged_clock(entry.current.iter().map(|kept| kept.record.get()), &writer);
+        let written = if self.behind { 0 } else { self.last_written(&draft.key)? };
+        let seq = own.max(written) + 1;
+        let mut heads = draft.heads;
+        heads.sort();
+        let record = Record {
+            format: FORMAT,
+            org: draft.key.org,
+            document: draft.key.name,
+            writer,
+            seq,
+            saw,
+            heads,
+            state_hash: Hash::of(&draft.state),
+            state_bytes: draft.state.len() as u64,
+            issued_at_s: now_s,
+        };
+        let record = SignedRecord::sign(record, key)?;
+        writes.batch.put(Table::Meta, written_key(&draft.key), seq.to_be_bytes());
+        let item = CheckedRecord {
+            record: record.clone(),
+            delegation: Some(draft.delegation),
+            state: Some((draft.state, parsed)),
+        };
+        match self.receive_with(now_s, item, writes)? {
+            Outcome::Refused(refusal) => Err(refusal.into()),
+            _ => {
+                self.behind = false;
+                Ok(record)
+            }
+        }
+    }
+
+    /// Makes an organisation's departure from a network, with the membership that its card proves. The
+    /// result is taken in with [`Replica::receive`].
+    pub fn departure(
+        &self,
+        now_s: u64,
+        network: NetworkId,
+        org: OrgId,
+        membership: &crate::card::Membership,
+        delegation: &Signed<Delegation>,
+        key: &SecretKey,
+    ) -> Checked {
+        let mut carried = membership.clone();
+        carried.extra.clear();
+        let departure = Departure {
+            format: CERTIFICATE_FORMAT,
+            network,
+            org,
+            node: key.node_id(),
+            epoch: membership.epoch,
+            left_at_s: now_s,
+            membership: crate::json::to_bytes(&carried).unwrap_or_default(),
+        };
+        Checked::Departure(Box::new(super::CheckedDeparture {
+            departure: Signed::sign(departure, key),
+            delegation: delegation.clone(),
+        }))
+    }
+
+    /// The instance of this node's store; `None` before anything was published.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn instance(&self) -> Result<Option<Instance>, ReplicaError<S::Error>> {
+        match self.storage.get(Table::Meta, INSTANCE)? {
+            None => Ok(None),
+            Some(bytes) => match bytes.try_into() {
+                Ok(bytes) => Ok(Some(Instance(bytes))),
+                Err(_) => Err(ReplicaError::Damaged(Table::Meta)),
+            },
+        }
+    }
+
+    /// The last number that this store has written under for a document; 0 if none.
+    pub(super) fn last_written(&self, key: &DocKey) -> Result<u64, ReplicaError<S::Error>> {
+        match self.storage.get(Table::Meta, &written_key(key))? {
+            None => Ok(0),
+            Some(bytes) => match bytes.try_into() {
+                Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
+                Err(_) => Err(ReplicaError::Damaged(Table::Meta)),
+            },
+        }
+    }
+}
+
+fn written_key(key: &DocKey) -> Vec<u8> {
+    [b"written/".as_slice(), &key.to_bytes()].concat()
+}

@@ -1,0 +1,375 @@
+//! Taking in what peers (and this node itself) publish.
+
+use std::cmp::Ordering;
+
+use super::delegations::{check, is_of};
+use super::writes::Writes;
+use super::{
+    Change, Checked, CheckedRecord, Entry, Kept, Refusal, Replica, ReplicaError, State,
+    delegation_key, node_org_key, state_key,
+};
+use crate::card::Card;
+use crate::cbor;
+use crate::ids::{DocKey, OrgId, RecordId};
+use crate::limits;
+use crate::record::SignedRecord;
+use crate::roster::{Place, Standing};
+use crate::storage::{Batch, Storage, Table};
+
+/// What became of an item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is new, and kept.
+    Accepted(Accepted),
+    /// It was held already.
+    AlreadyKnown,
+    /// A record that is held contains it: it changes nothing.
+    Dominated,
+    /// It is refused; nothing of it is kept.
+    Refused(Refusal),
+}
+
+/// An accepted record or departure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The document; the card for a departure.
+    pub key: DocKey,
+    /// The record's id, or the departure's.
+    pub id: RecordId,
+    /// Whether it only brought the state of a record that was held without.
+    pub only_state: bool,
+}
+
+pub(super) type Received<S> = Result<Outcome, ReplicaError<<S as Storage>::Error>>;
+
+impl<S: Storage> Replica<S> {
+    /// Takes in a checked item at `now_s` (seconds since 1970-01-01 UTC).
+    ///
+    /// # Errors
+    /// [`ReplicaError`] if the store fails; the replica is unchanged then.
+    pub fn receive(&mut self, now_s: u64, item: Checked) -> Received<S> {
+        match item {
+            Checked::Record(record) => self.receive_with(now_s, *record, Writes::default()),
+            Checked::Departure(departure) => self.receive_departure(now_s, &departure),
+        }
+    }
+
+    /// Takes in a record, and applies `writes` together with it if it is accepted.
+    pub(super) fn receive_with(
+        &mut self,
+        now_s: u64,
+        item: CheckedRecord,
+        mut writes: Writes,
+    ) -> Received<S> {
+        let record = item.record.get();
+        let key = record.key();
+        let mut entry = self.entry(&key)?;
+        // What is known already costs one look-up, whoever sends it.
+        let held = entry.current.iter().position(|kept| kept.record.id() == item.record.id());
+        if let Some(kept) = held.and_then(|at| entry.current.get_mut(at)) {
+            return match item.state {
+                Some((state, parsed)) if !kept.has_state => {
+                    kept.has_state = true;
+                    self.fill_state(key, entry, &item.record, state, &parsed)
+                }
+                _ => Ok(Outcome::AlreadyKnown),
+            };
+        }
+        let ahead_s = record.issued_at_s.saturating_sub(now_s);
+        if ahead_s > limits::CLOCK_AHEAD_MAX_S {
+            return Ok(Outcome::Refused(Refusal::FromTheFuture(ahead_s)));
+        }
+        let card = match &item.state {
+            Some((_, State::Card(card))) => Some(card.as_ref()),
+            _ => None,
+        };
+        if let Err(refusal) = self.check_place(&key, card) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        if let Err(refusal) = self.check_delegation(&item, &mut writes.batch)? {
+            return Ok(Outcome::Refused(refusal));
+        }
+        self.note_equivocation(&key, &entry, &item.record, &mut writes)?;
+        if entry.current.iter().any(|kept| {
+            item.record.get().compare(kept.record.get()) == Some(Ordering::Less)
+        }) {
+            self.apply(writes)?;
+            return Ok(Outcome::Dominated);
+        }
+        let id = item.record.id();
+        let before = shown_id(&entry);
+        let parsed = item.state.as_ref().map(|(_, state)| state.clone());
+        if let Some(refusal) = replace(key, &mut entry, item, &mut writes.batch) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        self.follow_card(key, &entry, before, (id, parsed.as_ref()), &mut writes)?;
+        self.write_entry(key, &entry, writes)?;
+        Ok(Outcome::Accepted(Accepted { key, id, only_state: false }))
+    }
+
+    fn fill_state(
+        &mut self,
+        key: DocKey,
+        mut entry: Entry,
+        record: &SignedRecord,
+        bytes: Vec<u8>,
+        state: &State,
+    ) -> Received<S> {
+        let mut writes = Writes::default();
+        writes.batch.put(Table::States, state_key(&key, &record.id()), bytes);
+        let gone = entry.fallback.take().into_iter().collect();
+        settle_fallback(&mut entry, gone, &key, &mut writes.batch);
+        self.follow_card(key, &entry, None, (record.id(), Some(state)), &mut writes)?;
+        self.write_entry(key, &entry, writes)?;
+        Ok(Outcome::Accepted(Accepted { key, id: record.id(), only_state: true }))
+    }
+
+    fn write_entry(
+        &mut self,
+        key: DocKey,
+        entry: &Entry,
+        mut writes: Writes,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        if !writes.publishing && entry.names(&self.node) {
+            self.note_behind(&key, entry)?;
+        }
+        self.put_entry(&mut writes, key, entry);
+        self.apply(writes)
+    }
+
+    /// Whether the organisation's documents are taken at all.
+    fn check_place(&mut self, key: &DocKey, card: Option<&Card>) -> Result<(), Refusal> {
+        if self.own.contains(&key.org) {
+            return Ok(());
+        }
+        if !key.name.is_card() {
+            return match self.place(&key.org) {
+                Some(Place::Member) => Ok(()),
+                Some(Place::Left) => Err(Refusal::HasLeft(key.org)),
+                _ => Err(Refusal::NotAMember(key.org)),
+            };
+        }
+        // The standing answers for cards; computing the roster for each would make a join quadratic.
+        let mut active = self.networks.values().filter(|network| network.active);
+        match card {
+            _ if active.any(|network| network.accepts(&key.org)) => Ok(()),
+            Some(card) => self.check_newcomer(&key.org, card),
+            None => Err(Refusal::NotAMember(key.org)),
+        }
+    }
+
+    /// Whether the card of an organisation that is neither member nor applicant names one of our
+    /// networks, in an epoch that it has not left.
+    fn check_newcomer(&mut self, org: &OrgId, card: &Card) -> Result<(), Refusal> {
+        let mut left = false;
+        let mut full = false;
+        for (id, network) in self.networks.iter_mut().filter(|(_, network)| network.active) {
+            let Some(membership) = card.networks.get(id) else { continue };
+            if membership.epoch <= network.left_epoch(org) {
+                left |= network.left_epoch(org) > 0;
+            } else if network.has_room_for(org, || membership.proven(id, org)) {
+                return Ok(());
+            } else {
+                full = true;
+            }
+        }
+        Err(match (left, full) {
+            (_, true) => Refusal::TooManyApplicants,
+            (true, false) => Refusal::HasLeft(*org),
+            (false, false) => Refusal::NotAMember(*org),
+        })
+    }
+
+    /// Finds a delegation under which a record may have been written, and keeps a new one.
+    fn check_delegation(
+        &self,
+        item: &CheckedRecord,
+        batch: &mut Batch,
+    ) -> Result<Result<(), Refusal>, ReplicaError<S::Error>> {
+        let record = item.record.get();
+        let (org, node) = (record.org, record.writer.node);
+        let mut held = self.delegations(&org, &node)?;
+        let known = held.last().map(|_| check(held.covering(record), record));
+        let sent = item.delegation.as_ref();
+        let checked = match (known, sent.map(|sent| check(Some(sent), record))) {
+            (Some(Ok(())), _) | (_, Some(Ok(()))) => Ok(()),
+            (Some(refused), None | Some(Err(Refusal::NotDelegated { .. }))) => refused,
+            (_, Some(refused)) => refused,
+            (None, None) => Err(Refusal::NotDelegated { org, node }),
+        };
+        let sent = sent.filter(|sent| is_of(sent.get(), record));
+        if let (Ok(()), Some(sent)) = (&checked, sent) {
+            if held.is_empty() && self.count_nodes(&org)? >= limits::NODES_PER_ORG_MAX {
+                return Ok(Err(Refusal::TooManyNodes));
+            }
+            if held.add(sent) {
+                batch.put(Table::Delegations, delegation_key(&org, &node), held.encode());
+                batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+            }
+        }
+        Ok(checked)
+    }
+
+    pub(super) fn count_nodes(&self, org: &OrgId) -> Result<usize, ReplicaError<S::Error>> {
+        let mut nodes = 0;
+        self.storage.scan(Table::Delegations, org.as_bytes(), &mut |_, _| {
+            nodes += 1;
+            true
+        })?;
+        Ok(nodes)
+    }
+
+    /// Keeps the proof when two different records claim one place; one for each document and node is
+    /// enough to know that a key was copied. Both records count as their clocks say.
+    fn note_equivocation(
+        &self,
+        key: &DocKey,
+        entry: &Entry,
+        record: &SignedRecord,
+        writes: &mut Writes,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let mut known = entry.current.iter().chain(&entry.fallback);
+        let Some(kept) = known.find(|kept| {
+            kept.record.get().same_place(record.get()) && kept.record.id() != record.id()
+        }) else {
+            return Ok(());
+        };
+        let place = [key.to_bytes().as_slice(), record.get().writer.node.as_bytes()].concat();
+        if self.storage.get(Table::Proofs, &place)?.is_none() {
+            let mut both = [kept.record.to_bytes(), record.to_bytes()];
+            both.sort();
+            writes.batch.put(Table::Proofs, place, cbor::to_vec(&super::view::StoredProof::new(both)));
+            writes.changes.push(Change::Equivocation(*key));
+        }
+        Ok(())
+    }
+
+    /// Reads the membership from a card that is now the shown one. `arrived` is the record that came in
+    /// and its parsed state; the shown one may be another that was concurrent with a dominated one.
+    fn follow_card(
+        &mut self,
+        key: DocKey,
+        entry: &Entry,
+        before: Option<RecordId>,
+        arrived: (RecordId, Option<&State>),
+        writes: &mut Writes,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let shown = shown_id(entry);
+        if !key.name.is_card() || shown == before {
+            return Ok(());
+        }
+        match (shown, arrived) {
+            (Some(shown), (id, Some(State::Card(card)))) if shown == id => {
+                self.update_standings(key.org, card, writes)
+            }
+            (Some(shown), _) => {
+                let bytes = self.storage.get(Table::States, &state_key(&key, &shown))?;
+                match bytes.and_then(|bytes| Card::parse(&bytes).ok()) {
+                    Some(card) => self.update_standings(key.org, &card, writes),
+                    None => Ok(()),
+                }
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Reads what a card says of its organisation's place in each of our networks.
+    fn update_standings(
+        &mut self,
+        org: OrgId,
+        card: &Card,
+        writes: &mut Writes,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        for (id, network) in &self.networks {
+            let departure = match network.departures.contains_key(&org) {
+                true => self.held_departure(id, &org)?,
+                false => None,
+            };
+            let departure = departure.as_ref().map(|(epoch, membership)| (*epoch, membership));
+            let standing = Standing::of(id, &org, card.networks.get(id), departure);
+            if network.standings.get(&org) != standing.as_ref() {
+                writes.put_standing(*id, org, standing);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a peer holds what this store has written and forgotten.
+    pub(super) fn note_behind(&mut self, key: &DocKey, entry: &Entry) -> Result<(), ReplicaError<S::Error>> {
+        let Some(instance) = self.instance()? else { return Ok(()) };
+        let written = self.last_written(key)?;
+        let known = entry
+            .current
+            .iter()
+            .flat_map(|kept| kept.record.get().clock().collect::<Vec<_>>())
+            .filter(|seen| seen.writer.node == self.node && seen.writer.instance == instance)
+            .map(|seen| seen.seq)
+            .max();
+        if known > Some(written) && !self.behind {
+            self.behind = true;
+            self.changes.insert(Change::FoundBehind);
+        }
+        Ok(())
+    }
+}
+
+/// Puts a record, which no kept one dominates, in the place of those it dominates.
+fn replace(
+    key: DocKey,
+    entry: &mut Entry,
+    item: CheckedRecord,
+    batch: &mut Batch,
+) -> Option<Refusal> {
+    let record = item.record;
+    let id = record.id();
+    let dominates =
+        |kept: &Kept| record.get().compare(kept.record.get()) == Some(Ordering::Greater);
+    let mut gone: Vec<Kept> = entry.current.extract_if(.., |kept| dominates(kept)).collect();
+    gone.extend(entry.fallback.take());
+    entry.current.push(Kept { record, has_state: item.state.is_some() });
+    entry.current.sort_by_key(|kept| kept.record.id());
+    if entry.current.len() > limits::CONCURRENT_MAX_RECORDS {
+        let worst = entry.current.iter().min_by_key(|kept| rank(kept)).map(|kept| kept.record.id());
+        if worst == Some(id) {
+            return Some(Refusal::TooManyConcurrent);
+        }
+        gone.extend(entry.current.extract_if(.., |kept| Some(kept.record.id()) == worst));
+    }
+    if let Some((bytes, _)) = item.state {
+        batch.put(Table::States, state_key(&key, &id), bytes);
+    }
+    settle_fallback(entry, gone, &key, batch);
+    None
+}
+
+/// The fixed rule by which every replica shows the same one of several undominated records.
+pub(super) fn rank(kept: &Kept) -> (u64, RecordId) {
+    (kept.record.get().issued_at_s, kept.record.id())
+}
+
+/// The record whose state is shown: the best current one whose state is held, else the fallback.
+pub(super) fn shown_id(entry: &Entry) -> Option<RecordId> {
+    shown_kept(entry).map(|kept| kept.record.id())
+}
+
+pub(super) fn shown_kept(entry: &Entry) -> Option<&Kept> {
+    let current = entry.current.iter().filter(|kept| kept.has_state).max_by_key(|kept| rank(kept));
+    current.or(entry.fallback.as_ref())
+}
+
+/// Removes the states of records that are gone, but keeps the best of them to show while no
+/// current record's state is held.
+fn settle_fallback(entry: &mut Entry, gone: Vec<Kept>, key: &DocKey, batch: &mut Batch) {
+    let showable = entry.current.iter().any(|kept| kept.has_state);
+    let fallback = gone
+        .iter()
+        .filter(|kept| kept.has_state && !showable)
+        .max_by_key(|kept| rank(kept))
+        .cloned();
+    for kept in gone.iter().filter(|kept| kept.has_state) {
+        if fallback.as_ref().map(|f| f.record.id()) != Some(kept.record.id()) {
+            batch.remove(Table::States, state_key(key, &kept.record.id()));
+        }
+    }
+    entry.fallback = fallback;
+}

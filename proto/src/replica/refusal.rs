@@ -1,0 +1,130 @@
+//! Why something that a peer sent is refused.
+
+use crate::card::CardError;
+use crate::certificate::{CertificateError, Role};
+use crate::ids::{DocName, NodeId, OrgId};
+use crate::listing::StateError;
+use crate::record::{RecordError, SignedRecordError};
+use crate::signed::SignedError;
+
+/// The typed reason of a refusal.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The record's bytes or signature are wrong.
+    #[error("the record: {0}")]
+    Signed(#[from] SignedError),
+    /// The record's content breaks a rule.
+    #[error("the record: {0}")]
+    Record(#[from] RecordError),
+    /// The delegation's bytes or signature are wrong.
+    #[error("the delegation: {0}")]
+    BadDelegation(SignedError),
+    /// The statement or its delegation is wrong.
+    #[error("the statement: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The node was never delegated by the organisation.
+    #[error("{node:?} is not delegated to write for {org:?}")]
+    NotDelegated {
+        /// For whom it claims to write.
+        org: OrgId,
+        /// The node.
+        node: NodeId,
+    },
+    /// The delegation did not hold when the record was issued.
+    #[error("the delegation of {0:?} did not hold when this was issued")]
+    DelegationNotValid(NodeId),
+    /// The node's role does not let it write this document.
+    #[error("an {role:?} may not write the {document}")]
+    RoleForbids {
+        /// The role.
+        role: Role,
+        /// The document.
+        document: DocName,
+    },
+    /// Too many nodes write for one organisation.
+    #[error("more nodes than one organisation may have")]
+    TooManyNodes,
+    /// Dated further ahead of our clock than clocks may differ.
+    #[error("dated {0} seconds ahead of this node's clock")]
+    FromTheFuture(u64),
+    /// The state is not the one that the record vouches for.
+    #[error("the state does not match its record")]
+    StateMismatch,
+    /// The state of a listing breaks a limit or a rule.
+    #[error("the listing: {0}")]
+    Listing(#[from] StateError),
+    /// The state of a card breaks a limit or a rule.
+    #[error("the card: {0}")]
+    Card(#[from] CardError),
+    /// The state of a board breaks a limit or a rule.
+    #[error("the board: {0}")]
+    Board(StateError),
+    /// Of an organisation that is in none of this node's networks.
+    #[error("{0:?} is not a member of any network of this node")]
+    NotAMember(OrgId),
+    /// Of an organisation that has left, from before it left.
+    #[error("{0:?} has left")]
+    HasLeft(OrgId),
+    /// More undominated records of one document than are kept.
+    #[error("too many concurrent records of one document")]
+    TooManyConcurrent,
+    /// More applicants than one network holds.
+    #[error("too many organisations are waiting to join this network")]
+    TooManyApplicants,
+}
+
+impl Refusal {
+    /// A short fixed name, for counters.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Signed(SignedError::BadSignature(_)) => "bad_signature",
+            Self::Signed(SignedError::TooLarge) => "record_too_large",
+            Self::Signed(SignedError::Malformed(_)) => "malformed",
+            Self::Record(_) => "bad_record",
+            Self::BadDelegation(_) => "bad_delegation",
+            Self::Certificate(_) => "bad_certificate",
+            Self::NotDelegated { .. } => "not_delegated",
+            Self::DelegationNotValid(_) => "delegation_not_valid",
+            Self::RoleForbids { .. } => "role_forbids",
+            Self::TooManyNodes => "too_many_nodes",
+            Self::FromTheFuture(_) => "from_the_future",
+            Self::StateMismatch => "state_mismatch",
+            Self::Listing(_) => "bad_listing",
+            Self::Card(_) => "bad_card",
+            Self::Board(_) => "bad_board",
+            Self::NotAMember(_) => "not_a_member",
+            Self::HasLeft(_) => "has_left",
+            Self::TooManyConcurrent => "too_many_concurrent",
+            Self::TooManyApplicants => "too_many_applicants",
+        }
+    }
+
+    /// Whether an honest, up-to-date sender could not have sent this: gossip that carries it is
+    /// rejected, and counts against the sender. All else may be a matter of who knows what already.
+    pub fn is_senders_fault(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotAMember(_)
+                | Self::HasLeft(_)
+                | Self::NotDelegated { .. }
+                | Self::FromTheFuture(_)
+                | Self::TooManyApplicants
+                | Self::TooManyConcurrent
+                | Self::TooManyNodes
+                | Self::Record(RecordError::UnknownFormat(_))
+                | Self::Card(CardError::UnknownFormat(_))
+                | Self::Listing(StateError::UnknownFormat { .. })
+                | Self::Board(StateError::UnknownFormat { .. })
+                | Self::Certificate(CertificateError::UnknownFormat(_))
+        )
+    }
+}
+
+impl From<SignedRecordError> for Refusal {
+    fn from(error: SignedRecordError) -> Self {
+        match error {
+            SignedRecordError::Signed(error) => Self::Signed(error),
+            SignedRecordError::Record(error) => Self::Record(error),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What one item changes.
+//!
+//! It is collected first, then written to the store in one batch, and taken into memory only once the
+//! store has it: if the store fails, the replica is as it was.
+
+use super::{
+    Change, Entry, Replica, ReplicaError, Summary, encode_standing, standing_key, summaries,
+};
+use crate::ids::{DocKey, NetworkId, OrgId};
+use crate::roster::Standing;
+use crate::storage::{Batch, Storage, Table};
+
+#[derive(Default)]
+pub(super) struct Writes {
+    pub(super) batch: Batch,
+    pub(super) changes: Vec<Change>,
+    /// Whether this node itself publishes: its own new record is no sign that it was behind.
+    pub(super) publishing: bool,
+    documents: Vec<(DocKey, Option<Vec<Summary>>)>,
+    standings: Vec<(NetworkId, OrgId, Option<Standing>)>,
+    departures: Vec<(NetworkId, OrgId, [u8; 32])>,
+}
+
+impl Writes {
+    /// What this node publishes itself, with what its caller keeps beside it.
+    pub(super) fn publishing(also: Batch) -> Self {
+        Self { batch: also, publishing: true, ..Self::default() }
+    }
+
+    /// Keeps what an organisation's statements say now.
+    pub(super) fn put_standing(
+        &mut self,
+        network: NetworkId,
+        org: OrgId,
+        standing: Option<Standing>,
+    ) {
+        let key = standing_key(&network, &org);
+        match &standing {
+            Some(standing) => {
+                self.batch.put(Table::Standings, key, encode_standing(standing));
+            }
+            None => self.batch.remove(Table::Standings, key),
+        }
+        self.standings.push((network, org, standing));
+        self.changes.push(Change::Roster(network));
+    }
+
+    /// Keeps a departure's stored form under its id.
+    pub(super) fn put_departure(
+        &mut self,
+        network: NetworkId,
+        org: OrgId,
+        id: [u8; 32],
+        stored: Vec<u8>,
+    ) {
+        self.batch.put(Table::Departures, standing_key(&network, &org), stored);
+        self.departures.push((network, org, id));
+    }
+}
+
+impl<S: Storage> Replica<S> {
+    /// Keeps the new entry of a document.
+    pub(super) fn put_entry(&mut self, writes: &mut Writes, key: DocKey, entry: &Entry) {
+        writes.batch.put(Table::Documents, key.to_bytes(), entry.encode());
+        writes.documents.push((key, Some(summaries(entry))));
+        self.note_change(key, writes);
+    }
+
+    /// Lets go of everything of a document.
+    pub(super) fn drop_document(
+        &mut self,
+        writes: &mut Writes,
+        key: DocKey,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        for table in [Table::Documents, Table::States] {
+            self.storage.scan(table, &key.to_bytes(), &mut |key, _| {
+                writes.batch.remove(table, key);
+                true
+            })?;
+        }
+        writes.documents.push((key, None));
+        self.note_change(key, writes);
+        Ok(())
+    }
+
+    /// Writes everything to the store, then takes it into memory.
+    pub(super) fn apply(&mut self, writes: Writes) -> Result<(), ReplicaError<S::Error>> {
+        if !writes.batch.is_empty() {
+            self.storage.commit(writes.batch)?;
+        }
+        for (key, summaries) in writes.documents {
+            match summaries {
+                Some(summaries) => self.documents.insert(key, summaries),
+                None => self.documents.remove(&key),
+            };
+        }
+        for (network, org, standing) in writes.standings {
+            let Some(known) = self.networks.get_mut(&network) else { continue };
+            known.set_standing(org, standing);
+            if self.own.contains(&org) {
+                known.update_active(&self.own);
+            }
+        }
+        for (network, org, id) in writes.departures {
+            if let Some(known) = self.networks.get_mut(&network) {
+                known.departures.insert(org, id);
+            }
+        }
+        self.changes.extend(writes.changes);
+        Ok(())
+    }
+}

@@ -1,0 +1,261 @@
+//! The frames of the sync protocol.
+//!
+//! A frame is a deterministic CBOR array that begins with its number. On a stream each frame stands
+//! behind its length (four bytes, big-endian); the stream as a whole is compressed below that.
+
+use minicbor::{Decode, Encode};
+
+use crate::cbor::{self, CborError};
+use crate::ids::NetworkId;
+use crate::limits;
+use crate::record::Hash;
+use crate::replica::Item;
+
+/// The version of the sync protocol.
+pub const VERSION: u32 = 1;
+
+/// Which documents a part of a session is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Scope {
+    /// Cards and departures: they decide whose other documents count.
+    #[n(0)]
+    Cards,
+    /// Everything else, of members.
+    #[n(1)]
+    Rest,
+}
+
+/// Why a side ends a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Farewell {
+    /// Everything was exchanged.
+    #[n(0)]
+    Done,
+    /// The two share no network.
+    #[n(1)]
+    NothingInCommon,
+    /// Busy with other sessions: try again later.
+    #[n(2)]
+    Busy,
+    /// The other side broke the protocol.
+    #[n(3)]
+    Violation,
+}
+
+/// Names a network to whoever knows it, and to nobody else: a hash over its id and both nonces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Tag(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
+
+impl Tag {
+    /// The tag of a network in the session with these nonces (the initiator's first).
+    pub fn of(network: &NetworkId, nonces: &[[u8; 16]; 2]) -> Self {
+        let [initiator, responder] = nonces;
+        let parts: [&[u8]; 4] = [b"fingerpost/tag/1\0", network.as_bytes(), initiator, responder];
+        Self(Hash::of(&parts.concat()).0.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// An item's id in one session: salted, so that nobody can prepare items that collide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct SaltedId(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Frame {
+    /// The first frame of each side: all that a stranger learns.
+    #[n(0)]
+    Hello {
+        /// [`VERSION`].
+        #[n(0)]
+        version: u32,
+        /// Random.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        nonce: [u8; 16],
+    },
+    /// The networks of the initiator, then those of them that the responder shares.
+    #[n(1)]
+    Networks {
+        /// Their tags.
+        #[n(0)]
+        tags: Vec<Tag>,
+    },
+    /// Asks for the charter of a shared network.
+    #[n(2)]
+    WantCharter {
+        /// Which.
+        #[n(0)]
+        tag: Tag,
+    },
+    /// A charter.
+    #[n(3)]
+    Charter {
+        /// Its bytes.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        charter: Vec<u8>,
+    },
+    /// The initiator begins a scope.
+    #[n(4)]
+    Open {
+        /// Which.
+        #[n(0)]
+        scope: Scope,
+        /// How many items the initiator holds of it.
+        #[n(1)]
+        count: u64,
+        /// The first message of the reconciliation.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        message: Vec<u8>,
+    },
+    /// The next message of the reconciliation.
+    #[n(5)]
+    Reconcile {
+        /// As `negentropy` encodes it.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        message: Vec<u8>,
+    },
+    /// One side holds next to nothing of the scope beside the other: both send everything.
+    #[n(6)]
+    SendAll,
+    /// Asks for items.
+    #[n(7)]
+    Want {
+        /// Which, at most [`limits::WANT_MAX_IDS`].
+        #[n(0)]
+        ids: Vec<SaltedId>,
+    },
+    /// Items, in any number that fits a frame.
+    #[n(8)]
+    Items {
+        /// The items.
+        #[n(0)]
+        items: Vec<Item>,
+    },
+    /// This side has sent all it has to send of the scope.
+    #[n(9)]
+    Done {
+        /// Which.
+        #[n(0)]
+        scope: Scope,
+    },
+    /// What became of everything that was received in this session.
+    #[n(10)]
+    Receipt {
+        /// How many items were new.
+        #[n(0)]
+        accepted: u64,
+        /// How many were refused.
+        #[n(1)]
+        refused: u64,
+        /// Whether this side now has all of the other's: false if the reconciliation was broken off, or
+        /// if a state of the other side's organisations is still missing.
+        #[n(2)]
+        complete: bool,
+    },
+    /// The last frame of each side.
+    #[n(11)]
+    Bye {
+        /// Why.
+        #[n(0)]
+        farewell: Farewell,
+    },
+}
+
+/// Why bytes are not a frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Over [`limits::FRAME_MAX_BYTES`].
+    #[error("a frame of {0} bytes, over the limit")]
+    TooLarge(usize),
+    /// Not a frame.
+    #[error("not a frame: {0}")]
+    Malformed(#[from] CborError),
+    /// A list in the frame is over its limit.
+    #[error("a list in a frame is over its limit")]
+    TooMany,
+}
+
+impl Frame {
+    /// The frame's bytes, without the length.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        cbor::to_vec(self)
+    }
+
+    /// Reads a frame; the size is checked first.
+    ///
+    /// # Errors
+    /// Any [`FrameError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
+        if bytes.len() > limits::FRAME_MAX_BYTES {
+            return Err(FrameError::TooLarge(bytes.len()));
+        }
+        let frame: Self = cbor::from_slice(bytes)?;
+        let within = match &frame {
+            Self::Networks { tags } => tags.len() <= limits::TAGS_MAX,
+            Self::Want { ids } => ids.len() <= limits::WANT_MAX_IDS,
+            Self::Charter { charter } => charter.len() <= limits::CHARTER_MAX_BYTES,
+            _ => true,
+        };
+        if within { Ok(frame) } else { Err(FrameError::TooMany) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_frame() -> impl Strategy<Value = Frame> {
+        let bytes = || prop::collection::vec(any::<u8>(), 0..60);
+        let item = (bytes(), prop::option::of(bytes()), prop::option::of(bytes()))
+            .prop_map(|(record, delegation, state)| Item::Record { record, delegation, state });
+        let departure = (bytes(), bytes())
+            .prop_map(|(departure, delegation)| Item::Departure { departure, delegation });
+        prop_oneof![
+            (any::<u32>(), any::<[u8; 16]>()).prop_map(|(version, nonce)| Frame::Hello { version, nonce }),
+            prop::collection::vec(any::<[u8; 16]>().prop_map(Tag), 0..5).prop_map(|tags| Frame::Networks { tags }),
+            (any::<u64>(), bytes()).prop_map(|(count, message)| Frame::Open { scope: Scope::Rest, count, message }),
+            bytes().prop_map(|message| Frame::Reconcile { message }),
+            Just(Frame::SendAll),
+            prop::collection::vec(any::<[u8; 32]>().prop_map(SaltedId), 0..5).prop_map(|ids| Frame::Want { ids }),
+            prop::collection::vec(prop_oneof![item, departure], 0..4).prop_map(|items| Frame::Items { items }),
+            (any::<u64>(), any::<u64>(), any::<bool>())
+                .prop_map(|(accepted, refused, complete)| Frame::Receipt { accepted, refused, complete }),
+            Just(Frame::Bye { farewell: Farewell::Busy }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back(frame in any_frame()) {
+            prop_assert_eq!(Frame::parse(&frame.to_bytes()), Ok(frame));
+        }
+
+        #[test]
+        fn nonsense_is_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Frame::parse(&bytes);
+        }
+
+        #[test]
+        fn a_cut_frame_is_refused(frame in any_frame(), cut in 1usize..20) {
+            let bytes = frame.to_bytes();
+            let end = bytes.len().saturating_sub(cut);
+            prop_assert!(Frame::parse(&bytes[..end]).is_err());
+        }
+    }
+
+    #[test]
+    fn limits_are_checked() {
+        let large = vec![0; limits::FRAME_MAX_BYTES + 1];
+        assert_eq!(Frame::parse(&large), Err(FrameError::TooLarge(large.len())));
+        let ids = vec![SaltedId([0; 32]); limits::WANT_MAX_IDS + 1];
+        assert_eq!(Frame::parse(&Frame::Want { ids }.to_bytes()), Err(FrameError::TooMany));
+        let tags = vec![Tag([0; 16]); limits::TAGS_MAX + 1];
+        assert_eq!(Frame::parse(&Frame::Networks { tags }.to_bytes()), Err(FrameError::TooMany));
+        let charter = vec![0; limits::CHARTER_MAX_BYTES + 1];
+        assert_eq!(Frame::parse(&Frame::Charter { charter }.to_bytes()), Err(FrameError::TooMany));
+    }
+}

@@ -1,0 +1,211 @@
+//! What one side holds of a scope, ready for range-based reconciliation.
+//!
+//! One item per undominated record and one per departure. The order is by the hash of the organisation,
+//! so that an organisation's documents travel side by side (they compress well together) and a session that
+//! was cut continues with what is left of a range.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use negentropy::{Id, Negentropy, NegentropyStorageBase, NegentropyStorageVector};
+
+use super::frame::{SaltedId, Scope};
+use crate::ids::{DocKey, NetworkId, NodeId, OrgId};
+use crate::limits;
+use crate::record::Hash;
+use crate::replica::{Item, Replica, ReplicaError};
+use crate::roster::Place;
+use crate::storage::Storage;
+
+/// An item by what it is, not by its id: the current one is sent, even if it changed meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ItemRef {
+    Document(DocKey),
+    Departure(NetworkId, OrgId),
+}
+
+/// The items of one scope in one session.
+pub(super) struct Inventory {
+    items: BTreeMap<SaltedId, ItemRef>,
+    ordered: NegentropyStorageVector,
+    lacking: Vec<SaltedId>,
+    /// What was handed out to be sent: each item goes once, however often it is asked for.
+    handed_out: BTreeSet<ItemRef>,
+}
+
+/// The peer of a session and what the two share.
+pub(super) struct Shared<'a> {
+    pub(super) peer: NodeId,
+    pub(super) networks: &'a [NetworkId],
+    pub(super) salt: &'a [u8; 32],
+}
+
+impl Inventory {
+    pub(super) fn collect<S: Storage>(
+        replica: &mut Replica<S>,
+        scope: Scope,
+        shared: &Shared<'_>,
+    ) -> Result<Self, ReplicaError<S::Error>> {
+        let peer_orgs = replica.orgs_of_node(&shared.peer)?;
+        let mut open = Vec::new();
+        let mut departed = Vec::new();
+        for network in shared.networks {
+            let standing = Standing::of(replica, network, &peer_orgs);
+            if scope == Scope::Cards {
+                departed.push(*network);
+            }
+            if replica.is_active(network) && standing.may_see(scope) {
+                open.push(*network);
+            }
+        }
+        let mut inventory = Self::empty();
+        for network in departed {
+            let departures: Vec<_> = replica.departures(&network).collect();
+            for (org, id) in departures {
+                inventory.add(org, &id, true, ItemRef::Departure(network, org), shared.salt);
+            }
+        }
+        inventory.add_documents(replica, scope, &open, shared.salt);
+        inventory.ordered.seal().ok();
+        Ok(inventory)
+    }
+
+    fn empty() -> Self {
+        Self {
+            items: BTreeMap::new(),
+            ordered: NegentropyStorageVector::new(),
+            lacking: Vec::new(),
+            handed_out: BTreeSet::new(),
+        }
+    }
+
+    fn add_documents<S: Storage>(
+        &mut self,
+        replica: &mut Replica<S>,
+        scope: Scope,
+        open: &[NetworkId],
+        salt: &[u8; 32],
+    ) {
+        // One look-up of the roster for each organisation, not for each document.
+        let mut visible: Option<(OrgId, bool)> = None;
+        let wanted: Vec<_> = replica
+            .summaries()
+            .filter(|(key, _)| key.name.is_card() == (scope == Scope::Cards))
+            .map(|(key, summary)| (*key, *summary))
+            .collect();
+        for (key, summary) in wanted {
+            let shown = match visible {
+                Some((org, shown)) if org == key.org => shown,
+                _ => {
+                    let place = replica.place_among(&key.org, open);
+                    match scope {
+                        Scope::Cards => matches!(place, Some(Place::Member | Place::Applicant)),
+                        Scope::Rest => place == Some(Place::Member),
+                    }
+                }
+            };
+            visible = Some((key.org, shown));
+            if shown {
+                let item = ItemRef::Document(key);
+                self.add(key.org, summary.id.as_bytes(), summary.has_state, item, salt);
+            }
+        }
+    }
+
+    fn add(&mut self, org: OrgId, id: &[u8; 32], complete: bool, item: ItemRef, salt: &[u8; 32]) {
+        let salted = SaltedId(Hash::of(&[salt.as_slice(), id].concat()).0);
+        // A vector that is not sealed yet takes every insertion.
+        self.ordered.insert(position(&org), Id::from_byte_array(salted.0)).ok();
+        self.items.insert(salted, item);
+        if !complete {
+            self.lacking.push(salted);
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.items.len() as u64
+    }
+
+    /// Ids of records that are held without their state, to be asked for again.
+    pub(super) fn lacking(&self) -> &[SaltedId] {
+        &self.lacking
+    }
+
+    /// All items in the order of the reconciliation, each document once.
+    pub(super) fn all(&mut self) -> Vec<ItemRef> {
+        let mut all = Vec::with_capacity(self.items.len());
+        let end = self.ordered.size().unwrap_or(0);
+        self.ordered
+            .iterate(0, end, &mut |item, _| {
+                all.extend(self.items.get(&SaltedId(item.id.to_bytes())));
+                Ok(true)
+            })
+            .ok();
+        self.hand_out(all)
+    }
+
+    /// The items with these ids, each document once, in the order of the reconciliation.
+    pub(super) fn pick(&mut self, ids: &[SaltedId]) -> Vec<ItemRef> {
+        let mut picked: Vec<(u64, SaltedId, ItemRef)> = ids
+            .iter()
+            .filter_map(|id| {
+                let item = *self.items.get(id)?;
+                let org = match item {
+                    ItemRef::Document(key) => key.org,
+                    ItemRef::Departure(_, org) => org,
+                };
+                Some((position(&org), *id, item))
+            })
+            .collect();
+        picked.sort_unstable_by_key(|(position, id, _)| (*position, *id));
+        self.hand_out(picked.into_iter().map(|(_, _, item)| item).collect())
+    }
+
+    fn hand_out(&mut self, mut items: Vec<ItemRef>) -> Vec<ItemRef> {
+        items.retain(|item| self.handed_out.insert(*item));
+        items
+    }
+
+    pub(super) fn reconciler(
+        &self,
+    ) -> Result<Negentropy<'static, NegentropyStorageVector>, negentropy::Error> {
+        Negentropy::owned(self.ordered.clone(), limits::RECONCILE_FRAME_MAX_BYTES)
+    }
+}
+
+/// Where the peer of a session stands in one network.
+struct Standing(Option<Place>);
+
+impl Standing {
+    fn of<S: Storage>(replica: &mut Replica<S>, network: &NetworkId, orgs: &[OrgId]) -> Self {
+        let one = [*network];
+        Self(orgs.iter().filter_map(|org| replica.place_among(org, &one)).min())
+    }
+
+    /// Members see everything. Applicants, and nodes that we have not met, whose card may just be on its
+    /// way, see cards alone; those that left see departures.
+    fn may_see(&self, scope: Scope) -> bool {
+        match (self.0, scope) {
+            (Some(Place::Member), _) => true,
+            (Some(Place::Applicant) | None, Scope::Cards) => true,
+            _ => false,
+        }
+    }
+}
+
+fn position(org: &OrgId) -> u64 {
+    Hash::of(org.as_bytes()).0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Loads an item. Of a document, all undominated records. Cards travel first, so that a delegation that
+/// came with the card is not sent, and checked, again with every shard.
+pub(super) fn load<S: Storage>(
+    replica: &Replica<S>,
+    item: ItemRef,
+) -> Result<Vec<Item>, ReplicaError<S::Error>> {
+    match item {
+        ItemRef::Document(key) => replica.items_after_card(&key),
+        ItemRef::Departure(network, org) => {
+            Ok(replica.departure_item(&network, &org)?.into_iter().collect())
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Sync: two nodes bring each other up to date, whatever either has missed.
+//!
+//! ```text
+//! initiator                          responder
+//! Hello{version, nonce}        →
+//!                              ←     Hello{version, nonce}
+//! Networks{tags}               →                            (a stranger learns no more than the version)
+//!                              ←     Networks{shared tags}
+//! Open{Cards, count, message}  →
+//!                              ←     Reconcile{message}     (until the initiator knows what differs;
+//! Reconcile{message}           →                             or SendAll, or everything at once)
+//! Want{ids} Items… Done{Cards} →
+//!                              ←     Items… Done{Cards}
+//! Open{Rest, …}                →                            (the same again, for members)
+//! Receipt{…}                   →
+//!                              ←     Receipt{…}
+//! ```
+//!
+//! A [`Session`] is a state machine without I/O: frames go in through [`Session::handle_frame`], and
+//! [`Session::poll_frame`] gives the next frame to send, made only when the transport has room for it.
+//! Every accepted item is kept at once, so a session that is cut loses nothing: the next one finds less to do.
+
+mod error;
+mod frame;
+mod inventory;
+mod receipt;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use error::SessionError;
+pub use frame::{Farewell, Frame, FrameError, SaltedId, Scope, Tag, VERSION};
+pub use receipt::{Receipt, Stats, receipts};
+pub use session::{Incoming, Purpose, Session};
