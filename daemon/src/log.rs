@@ -1,0 +1,36 @@
+//! What the daemon reports: one place chooses how.
+
+use std::io::IsTerminal;
+
+use fingerpost_config::{LogFormat, LogSettings};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Starts reporting on standard error. On a terminal: coloured, with times. Under systemd or into a file:
+/// plain, without times where the journal adds its own. As JSON where asked for.
+///
+/// # Errors
+/// A filter that cannot be read, in words.
+pub fn start(settings: &LogSettings) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&settings.filter).map_err(|error| {
+        format!(
+            "log.filter = \"{}\" cannot be read ({error}); use a level such as \"info\", or \"info,fingerpost_daemon=debug\"",
+            settings.filter
+        )
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE);
+    let terminal = std::io::stderr().is_terminal();
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let started = match (settings.format, terminal) {
+        (LogFormat::Json, _) => builder.json().try_init(),
+        (LogFormat::Human, _) | (LogFormat::Auto, true) => builder.with_target(false).try_init(),
+        (LogFormat::Plain, _) | (LogFormat::Auto, false) if journal => {
+            builder.with_ansi(false).without_time().try_init()
+        }
+        (LogFormat::Plain, _) | (LogFormat::Auto, false) => builder.with_ansi(false).try_init(),
+    };
+    started.map_err(|error| error.to_string())
+}

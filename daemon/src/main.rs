@@ -1,0 +1,46 @@
+//! `fingerpostd`: see `fingerpostd --help`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The node of a Fingerpost federation: holds your listing, finds its peers, answers searches.
+#[derive(Debug, Parser)]
+#[command(name = "fingerpostd", version)]
+struct Args {
+    /// The directory that holds this node's keys, store and settings.
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Print the settings file with every setting explained, and exit.
+    #[arg(long)]
+    sample_config: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.sample_config {
+        print_sample();
+        return ExitCode::SUCCESS;
+    }
+    match fingerpost_daemon::run::run(args.home) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may not have been started yet, so this goes to the terminal in any case.
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_sample() {
+    use std::io::Write;
+    let sample = fingerpost_config::Settings::sample();
+    // A reader that stopped reading has seen enough.
+    std::io::stdout().write_all(sample.as_bytes()).ok();
+}
+
+fn complain(message: &str) {
+    use std::io::Write;
+    writeln!(std::io::stderr(), "fingerpostd: {message}").ok();
+}

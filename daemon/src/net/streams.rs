@@ -1,0 +1,313 @@
+//! The sync protocol's streams, and connections that stay up.
+//!
+//! A behaviour of our own, because it does two things that the general one for streams does not:
+//! it keeps the connections to wanted nodes open while nobody uses them, and it holds no more than
+//! it must (nothing is kept of a connection that has ended, and streams that others open beyond
+//! what the node takes are reset at once).
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::convert::Infallible;
+use std::task::{Context, Poll, Waker};
+
+use futures::future::{Ready, ready};
+use libp2p::core::transport::PortUse;
+use libp2p::core::{Endpoint, upgrade};
+use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, StreamUpgradeError};
+use libp2p::swarm::{
+    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
+    NetworkBehaviour, NotifyHandler, Stream, StreamProtocol, SubstreamProtocol, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm,
+};
+use libp2p::{InboundUpgrade, Multiaddr, OutboundUpgrade, PeerId};
+use tokio::sync::{mpsc, oneshot};
+
+/// The name of the sync protocol.
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/fingerpost/sync/1");
+/// Most streams that may be in the making on one connection.
+const OPENING_MAX: usize = 8;
+
+/// Why no stream was opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// There is no connection with that node, or it ended meanwhile.
+    #[error("not connected to this node")]
+    NotConnected,
+    /// The other node does not speak our sync protocol.
+    #[error("the other node does not speak {PROTOCOL}")]
+    Unsupported,
+    /// Too many streams are being opened on the same connection.
+    #[error("too many streams are being opened to this node")]
+    Busy,
+    /// The other node did not answer in time.
+    #[error("the other node did not answer in time")]
+    TimedOut,
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Failed(String),
+}
+
+/// Where an opened stream is awaited.
+pub(super) type Reply = oneshot::Sender<Result<Stream, OpenError>>;
+
+/// The behaviour: see the module.
+pub(super) struct Behaviour {
+    incoming: mpsc::Sender<(PeerId, Stream)>,
+    connections: HashMap<PeerId, Vec<ConnectionId>>,
+    wanted: HashSet<PeerId>,
+    commands: VecDeque<(PeerId, ConnectionId, Command)>,
+    waker: Option<Waker>,
+}
+
+impl Behaviour {
+    /// Streams that others open go to `incoming` while it has room.
+    pub(super) fn new(incoming: mpsc::Sender<(PeerId, Stream)>) -> Self {
+        Self {
+            incoming,
+            connections: HashMap::new(),
+            wanted: HashSet::new(),
+            commands: VecDeque::new(),
+            waker: None,
+        }
+    }
+
+    /// Opens a stream on the newest connection with that node.
+    pub(super) fn open(&mut self, peer: PeerId, reply: Reply) {
+        let connection = self.connections.get(&peer).and_then(|all| all.last());
+        match connection.copied() {
+            Some(connection) => self.push(peer, connection, Command::Open(reply)),
+            None => {
+                let _ = reply.send(Err(OpenError::NotConnected));
+            }
+        }
+    }
+
+    /// Sets whose connections stay open without being used.
+    pub(super) fn set_wanted(&mut self, wanted: HashSet<PeerId>) {
+        let changed: Vec<PeerId> = wanted.symmetric_difference(&self.wanted).copied().collect();
+        self.wanted = wanted;
+        for peer in changed {
+            let keep = self.wanted.contains(&peer);
+            for connection in self.connections.get(&peer).cloned().unwrap_or_default() {
+                self.push(peer, connection, Command::Keep(keep));
+            }
+        }
+    }
+
+    fn push(&mut self, peer: PeerId, connection: ConnectionId, command: Command) {
+        self.commands.push_back((peer, connection, command));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn handler(&self, peer: PeerId) -> Handler {
+        Handler {
+            peer,
+            keep: self.wanted.contains(&peer),
+            opening: 0,
+            waiting: VecDeque::new(),
+            incoming: self.incoming.clone(),
+            waker: None,
+        }
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Infallible;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(self.handler(peer))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(self.handler(peer))
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(event) => {
+                let all = self.connections.entry(event.peer_id).or_default();
+                all.push(event.connection_id);
+                // The handler was made before; what is wanted may have changed since.
+                let keep = self.wanted.contains(&event.peer_id);
+                self.push(event.peer_id, event.connection_id, Command::Keep(keep));
+            }
+            FromSwarm::ConnectionClosed(event) => {
+                if let Some(all) = self.connections.get_mut(&event.peer_id) {
+                    all.retain(|id| *id != event.connection_id);
+                    if all.is_empty() {
+                        self.connections.remove(&event.peer_id);
+                    }
+                }
+                // Whoever waits for a stream of that connection learns it from the dropped reply.
+                self.commands
+                    .retain(|(_, id, _)| *id != event.connection_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        match event {}
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        if let Some((peer_id, connection, event)) = self.commands.pop_front() {
+            let handler = NotifyHandler::One(connection);
+            return Poll::Ready(ToSwarm::NotifyHandler {
+                peer_id,
+                handler,
+                event,
+            });
+        }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// What the behaviour tells the handler of a connection.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Open a stream.
+    Open(Reply),
+    /// Whether the connection stays open unused.
+    Keep(bool),
+}
+
+/// One connection's part of the behaviour.
+pub(super) struct Handler {
+    peer: PeerId,
+    keep: bool,
+    /// Streams that are being negotiated.
+    opening: usize,
+    waiting: VecDeque<Reply>,
+    incoming: mpsc::Sender<(PeerId, Stream)>,
+    waker: Option<Waker>,
+}
+
+impl ConnectionHandler for Handler {
+    type FromBehaviour = Command;
+    type ToBehaviour = Infallible;
+    type InboundProtocol = Upgrade;
+    type OutboundProtocol = Upgrade;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = Reply;
+
+    fn listen_protocol(&self) -> SubstreamProtocol<Upgrade> {
+        SubstreamProtocol::new(Upgrade, ())
+    }
+
+    fn connection_keep_alive(&self) -> bool {
+        self.keep
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionHandlerEvent<Upgrade, Reply, Infallible>> {
+        while let Some(reply) = self.waiting.pop_front() {
+            if reply.is_closed() {
+                continue;
+            }
+            self.opening += 1;
+            return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
+                protocol: SubstreamProtocol::new(Upgrade, reply),
+            });
+        }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn on_behaviour_event(&mut self, command: Command) {
+        match command {
+            Command::Keep(keep) => self.keep = keep,
+            Command::Open(reply) if self.opening + self.waiting.len() >= OPENING_MAX => {
+                let _ = reply.send(Err(OpenError::Busy));
+            }
+            Command::Open(reply) => self.waiting.push_back(reply),
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Upgrade, Upgrade, (), Reply>) {
+        match event {
+            ConnectionEvent::FullyNegotiatedInbound(event) => {
+                // Over the bound the stream is dropped, which resets it: its opener tries again.
+                if self.incoming.try_send((self.peer, event.protocol)).is_err() {
+                    tracing::debug!("reset a stream that another node opened: too many wait");
+                }
+            }
+            ConnectionEvent::FullyNegotiatedOutbound(event) => {
+                self.opening = self.opening.saturating_sub(1);
+                let _ = event.info.send(Ok(event.protocol));
+            }
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
+                self.opening = self.opening.saturating_sub(1);
+                let _ = info.send(Err(match error {
+                    StreamUpgradeError::Timeout => OpenError::TimedOut,
+                    StreamUpgradeError::NegotiationFailed => OpenError::Unsupported,
+                    StreamUpgradeError::Io(error) => OpenError::Failed(error.to_string()),
+                    StreamUpgradeError::Apply(never) => match never {},
+                }));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Negotiates the protocol and hands out the bare stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Upgrade;
+
+impl upgrade::UpgradeInfo for Upgrade {
+    type Info = StreamProtocol;
+    type InfoIter = std::iter::Once<StreamProtocol>;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        std::iter::once(PROTOCOL)
+    }
+}
+
+impl InboundUpgrade<Stream> for Upgrade {
+    type Output = Stream;
+    type Error = Infallible;
+    type Future = Ready<Result<Stream, Infallible>>;
+
+    fn upgrade_inbound(self, stream: Stream, _: StreamProtocol) -> Self::Future {
+        ready(Ok(stream))
+    }
+}
+
+impl OutboundUpgrade<Stream> for Upgrade {
+    type Output = Stream;
+    type Error = Infallible;
+    type Future = Ready<Result<Stream, Infallible>>;
+
+    fn upgrade_outbound(self, stream: Stream, _: StreamProtocol) -> Self::Future {
+        ready(Ok(stream))
+    }
+}

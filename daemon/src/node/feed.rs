@@ -1,0 +1,143 @@
+//! Keeping the derived views (index, subscriptions) in step with the replica.
+
+use std::collections::BTreeSet;
+
+use fingerpost_proto::ids::{DocKey, DocName, OrgId};
+use fingerpost_proto::replica::{Change, Replica};
+
+use super::listing::shard_of;
+use super::names::card_of;
+use super::{Node, lock};
+use crate::search::{Entry, Kind, SearchError, entries_of};
+use crate::store::SledStorage;
+
+/// How many changes the journal holds before it is shortened.
+const JOURNAL_KEEP: u64 = 256;
+
+impl Node {
+    /// Takes over what changed since the last call. Feeders take turns, and each reads what is shown
+    /// at its turn, so the views never go back to an older state.
+    pub(super) fn feed(&self) {
+        let _turn = lock(&self.feeding);
+        let changes = self.replica().poll_changes();
+        if changes.is_empty() {
+            return;
+        }
+        let mut documents = BTreeSet::new();
+        for change in changes {
+            match change {
+                Change::Document(key) => {
+                    documents.extend(self.affected(key));
+                }
+                Change::Roster(_) => self.note_roster_change(),
+                Change::Equivocation(key) => tracing::warn!(
+                    "two different records at one place of {key}: a key of that organisation was copied; \
+                     both are kept as proof, and its administrators should replace the key"
+                ),
+                Change::FoundBehind => tracing::warn!(
+                    "peers hold newer records of this node than its store: the store was put back from a copy; \
+                     it goes on under a new instance and nothing is lost"
+                ),
+            }
+        }
+        self.index_documents(&documents);
+    }
+
+    /// Indexes documents that a fresh or interrupted index lacks.
+    pub(super) fn feed_documents(&self, keys: Vec<DocKey>) {
+        let keys: BTreeSet<DocKey> = keys.into_iter().flat_map(|key| self.affected(key)).collect();
+        for chunk in keys.into_iter().collect::<Vec<_>>().chunks(64) {
+            let _turn = lock(&self.feeding);
+            self.index_documents(&chunk.iter().copied().collect());
+        }
+        if let Err(error) = self.index.flush() {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// The name on the card stands on every entry, and the organisation's entry is made from the first
+    /// shard or, while there is none, from the card.
+    fn affected(&self, key: DocKey) -> Vec<DocKey> {
+        match key.name {
+            DocName::Card => {
+                let mut keys: Vec<DocKey> = self.replica().documents_of(&key.org).collect();
+                keys.push(key);
+                keys
+            }
+            DocName::Listing(0) => vec![key, DocKey { name: DocName::Card, ..key }],
+            _ => vec![key],
+        }
+    }
+
+    fn index_documents(&self, keys: &BTreeSet<DocKey>) {
+        let mut name: Option<(OrgId, String)> = None;
+        for key in keys {
+            let replica = self.replica();
+            let marker = replica.journal();
+            if name.as_ref().map(|(org, _)| *org) != Some(key.org) {
+                let card = card_of(&replica, &key.org);
+                name = Some((key.org, card.map_or_else(|| key.org.short(), |card| card.name)));
+            }
+            let shown_as = name.as_ref().map_or("", |(_, name)| name.as_str());
+            let entries = entries(&replica, key, shown_as);
+            drop(replica);
+            let org = key.org.to_string();
+            let queued = self.index.replace_document(&org, &key.name.to_string(), entries, marker);
+            if let Err(error) = queued {
+                self.report_index(&error);
+                return;
+            }
+        }
+        self.shorten_journal();
+    }
+
+    fn report_index(&self, error: &SearchError) {
+        tracing::error!("{error}; restart the daemon to rebuild it");
+    }
+
+    fn shorten_journal(&self) {
+        let Some(durable) = self.index.durable_marker() else { return };
+        let mut replica = self.replica();
+        if replica.journal_length() > JOURNAL_KEEP
+            && let Err(error) = replica.confirm_changes(durable)
+        {
+            tracing::error!("the journal could not be shortened: {error}");
+        }
+    }
+}
+
+fn entries(replica: &Replica<SledStorage>, key: &DocKey, organisation_name: &str) -> Vec<Entry> {
+    let org = key.org.to_string();
+    match key.name {
+        DocName::Listing(_) => match shard_of(replica, key) {
+            Some(state) => entries_of(&org, &key.name.to_string(), organisation_name, &state),
+            None => Vec::new(),
+        },
+        DocName::Card => {
+            let first = DocKey { org: key.org, name: DocName::Listing(0) };
+            match (card_of(replica, &key.org), shard_of(replica, &first)) {
+                (Some(card), None) => vec![card_entry(org, card)],
+                _ => Vec::new(),
+            }
+        }
+        DocName::Board => Vec::new(),
+    }
+}
+
+fn card_entry(org: String, card: fingerpost_proto::card::Card) -> Entry {
+    let numbers = card.identifiers.iter().map(|one| format!("{}-{}", one.scheme, one.identifier));
+    Entry {
+        id: org.clone(),
+        kind: Kind::Organisation,
+        org,
+        document: DocName::Card.to_string(),
+        organisation_name: card.name.clone(),
+        name: card.name.clone(),
+        description: String::new(),
+        terms: Vec::new(),
+        places: Vec::new(),
+        other: card.aliases.iter().cloned().chain(numbers).collect(),
+        status: None,
+        assured_date: None,
+    }
+}

@@ -1,0 +1,223 @@
+//! The node: everything that the daemon holds, and what can be asked of it.
+//!
+//! The replica is behind one lock that is held for short, synchronous work only, never over network I/O.
+//! Edits of this node's own documents take a second lock first, so that they happen one after another.
+//! Methods here block on the disk: async callers use `spawn_blocking`.
+
+mod documents;
+mod error;
+mod feed;
+mod gossip;
+mod listing;
+mod membership;
+mod names;
+mod records;
+mod scheduler;
+mod sessions;
+mod status;
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fingerpost_config::{Home, Settings};
+use fingerpost_proto::ids::{NodeId, OrgId};
+use fingerpost_proto::replica::{Replica, ReplicaError};
+use tokio::sync::{Notify, mpsc};
+
+use crate::keys::{KeyError, Keys};
+use crate::net::Net;
+use crate::search::{OpenState, SearchError, SearchIndex};
+use crate::store::{SledStorage, StoreError, set_aside};
+
+pub use documents::By;
+pub use error::NodeError;
+pub use gossip::Outgoing;
+pub use scheduler::run as run_scheduler;
+
+/// Most announcements that wait to be handed to the network. Gossip is a hint: what does not fit is
+/// found by the next sync.
+const OUTGOING_MAX: usize = 1024;
+
+/// Seconds since 1970-01-01 UTC.
+pub fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The store, and it is not damage that could be set aside.
+    #[error("the store could not be opened: {0}")]
+    Store(#[from] StoreError),
+    /// The store is damaged and could not be moved away.
+    #[error("the store is damaged and could not be moved out of the way: {0}")]
+    SetAside(std::io::Error),
+    /// The store opens, but cannot be read, even when it is new.
+    #[error("the store could not be read: {0}")]
+    Replica(#[from] ReplicaError<StoreError>),
+    /// The search index.
+    #[error(transparent)]
+    Index(#[from] SearchError),
+}
+
+/// A running node.
+pub struct Node {
+    settings: Settings,
+    net: Net,
+    keys: Mutex<Keys>,
+    replica: Mutex<Replica<SledStorage>>,
+    edits: Mutex<()>,
+    index: SearchIndex,
+    index_ready: AtomicBool,
+    feeding: Mutex<()>,
+    outgoing: mpsc::Sender<Outgoing>,
+    /// Wakes the scheduler: something of ours changed, or a peer seems to know more.
+    wake: Notify,
+    sessions: Mutex<sessions::Sessions>,
+    refused: Mutex<BTreeMap<String, u64>>,
+    actor: [u8; 16],
+    started_at_s: u64,
+    set_aside: Option<PathBuf>,
+}
+
+/// What [`Node::open`] hands out besides the node.
+pub struct Opened {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Announcements to be handed to the network.
+    pub outgoing: mpsc::Receiver<Outgoing>,
+}
+
+/// Takes a lock; a panic elsewhere while it was held leaves data that is still sound, because every
+/// change reaches the store as one batch.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open_replica(
+    home: &Home,
+    settings: &Settings,
+    keys: &Keys,
+) -> Result<Replica<SledStorage>, OpenError> {
+    let store = SledStorage::open(&home.store(), settings.store.cache_mb)?;
+    Ok(Replica::open(store, keys.node().node_id(), keys.orgs().collect())?)
+}
+
+fn is_damage(error: &OpenError) -> bool {
+    match error {
+        OpenError::Store(error) => error.is_damage(),
+        OpenError::Replica(ReplicaError::Storage(error)) => error.is_damage(),
+        OpenError::Replica(ReplicaError::Damaged(_)) => true,
+        _ => false,
+    }
+}
+
+impl Node {
+    /// Opens everything in a prepared home. A damaged store is set aside and begun anew: peers fill it
+    /// again. The caller holds the home's lock.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn open(home: Home, settings: Settings, keys: Keys, net: Net) -> Result<Opened, OpenError> {
+        let mut aside = None;
+        let mut replica = match open_replica(&home, &settings, &keys) {
+            Err(error) if is_damage(&error) => {
+                let path = set_aside(&home.store(), now_s()).map_err(OpenError::SetAside)?;
+                tracing::warn!(
+                    "the store was damaged ({error}); it is now {} and a new one was begun; peers will fill it again",
+                    path.display()
+                );
+                aside = Some(path);
+                open_replica(&home, &settings, &keys)?
+            }
+            opened => opened?,
+        };
+        let (index, state) = SearchIndex::open(&home.index())?;
+        let refill = match state {
+            OpenState::Ready { marker } => replica.changed_since(marker.unwrap_or(0))?,
+            OpenState::Empty(reason) => {
+                tracing::info!("{reason}: it is being built from the store");
+                replica.organisations().iter().flat_map(|org| replica.documents_of(org)).collect()
+            }
+        };
+        replica.poll_changes();
+        let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
+        let node = Arc::new(Self {
+            settings,
+            net,
+            keys: Mutex::new(keys),
+            replica: Mutex::new(replica),
+            edits: Mutex::new(()),
+            index,
+            index_ready: AtomicBool::new(false),
+            feeding: Mutex::new(()),
+            outgoing: sender,
+            wake: Notify::new(),
+            sessions: Mutex::default(),
+            refused: Mutex::default(),
+            actor: crate::keys::random()?,
+            started_at_s: now_s(),
+            set_aside: aside,
+        });
+        let filler = Arc::clone(&node);
+        // A large index takes a while: answers come from what is there already.
+        std::thread::spawn(move || {
+            filler.feed_documents(refill);
+            filler.index_ready.store(true, Ordering::Release);
+        });
+        node.subscribe_all();
+        Ok(Opened { node, outgoing })
+    }
+
+    /// The replica; hold it briefly.
+    fn replica(&self) -> MutexGuard<'_, Replica<SledStorage>> {
+        lock(&self.replica)
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.net.node_id()
+    }
+
+    /// The settings it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The network layer.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    fn own_orgs(&self) -> Vec<OrgId> {
+        self.replica().own().iter().copied().collect()
+    }
+
+    fn count_refusal(&self, reason: &str) {
+        *lock(&self.refused).entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Makes everything durable; for a clean end.
+    pub fn close(&self) {
+        use fingerpost_proto::storage::Storage;
+        if let Err(error) = self.index.close() {
+            tracing::warn!("{error}");
+        }
+        let mut replica = self.replica();
+        let confirmed = self.index.durable_marker().map(|marker| replica.confirm_changes(marker));
+        let flushed = replica.storage_mut().flush();
+        if let Err(error) = confirmed.unwrap_or(Ok(())) {
+            tracing::error!("the journal could not be shortened: {error}");
+        }
+        if let Err(error) = flushed {
+            tracing::error!("the store could not be flushed: {error}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! From what people type to what it names, and back.
+
+use fingerpost_proto::api::OrgRef;
+use fingerpost_proto::card::Card;
+use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
+use fingerpost_proto::replica::Replica;
+
+use super::{Node, NodeError};
+use crate::store::SledStorage;
+
+/// The card of any organisation, if it is held.
+pub(super) fn card_of(replica: &Replica<SledStorage>, org: &OrgId) -> Option<Card> {
+    let shown = replica.shown(&DocKey { org: *org, name: DocName::Card }).ok()??;
+    Card::parse(&shown.state).ok()
+}
+
+/// An organisation with its name; the short id where no card is held.
+pub(super) fn org_ref(replica: &Replica<SledStorage>, org: &OrgId) -> OrgRef {
+    let name = card_of(replica, org).map_or_else(|| org.short(), |card| card.name);
+    OrgRef { id: *org, name }
+}
+
+fn same_name(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
+}
+
+/// One of several things by id, short id or name.
+fn pick<T: Copy>(
+    candidates: impl Iterator<Item = (T, bool, String)>,
+    text: &str,
+    what: &str,
+    list: &str,
+) -> Result<T, NodeError> {
+    let mut by_name = Vec::new();
+    for (thing, by_id, name) in candidates {
+        if by_id {
+            return Ok(thing);
+        }
+        if same_name(&name, text) {
+            by_name.push(thing);
+        }
+    }
+    match by_name.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(NodeError::not_found(
+            format!("no {what} here is called \"{text}\""),
+            format!("\"{list}\" shows those that there are, with their ids"),
+        )),
+        _ => Err(NodeError::bad_input(
+            format!("{} {what}s are called \"{text}\"", by_name.len()),
+            format!("name one by its id; \"{list}\" shows the ids"),
+        )),
+    }
+}
+
+impl Node {
+    /// One of this node's own organisations: the one named, or the only one.
+    ///
+    /// # Errors
+    /// [`NodeError`] with what to do.
+    pub fn own_org(&self, text: Option<&str>) -> Result<OrgId, NodeError> {
+        let orgs = self.own_orgs();
+        let replica = self.replica();
+        if let Some(text) = text {
+            let candidates =
+                orgs.iter().map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+            return pick(candidates, text, "organisation", "fingerpost org list");
+        }
+        match orgs.as_slice() {
+            [org] => Ok(*org),
+            [] => Err(NodeError::refused(
+                "this node holds no organisation yet",
+                "make one: fingerpost org create --name \"Our name\"",
+            )),
+            _ => Err(NodeError::bad_input(
+                format!("this node holds {} organisations", orgs.len()),
+                "say which: --org NAME; \"fingerpost org list\" shows them",
+            )),
+        }
+    }
+
+    /// Any organisation that this node knows.
+    pub(super) fn any_org(&self, text: &str) -> Result<OrgId, NodeError> {
+        let replica = self.replica();
+        if let Ok(id) = text.parse::<OrgId>() {
+            return Ok(id);
+        }
+        let orgs = replica.organisations();
+        let candidates = orgs.iter().map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+        pick(candidates, text, "organisation", "fingerpost members")
+    }
+
+    /// A network that this node takes part in: the one named, or the only one.
+    pub(super) fn network(&self, text: Option<&str>) -> Result<NetworkId, NodeError> {
+        let replica = self.replica();
+        if let Some(text) = text {
+            let candidates =
+                replica.networks().map(|(id, charter)| (id, id.matches(text), charter.name.clone()));
+            return pick(candidates, text, "network", "fingerpost status");
+        }
+        let active: Vec<NetworkId> =
+            replica.networks().map(|(id, _)| id).filter(|id| replica.is_active(id)).collect();
+        match active.as_slice() {
+            [network] => Ok(*network),
+            [] => Err(NodeError::refused(
+                "this node is in no network yet",
+                "found one: fingerpost found \"Name\"; or join one: fingerpost join TICKET",
+            )),
+            _ => Err(NodeError::bad_input(
+                format!("this node is in {} networks", active.len()),
+                "say which: --network NAME; \"fingerpost status\" shows them",
+            )),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Sync sessions over streams, and when to hold them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fingerpost_proto::charter::Charter;
+use fingerpost_proto::ids::{NetworkId, NodeId};
+use fingerpost_proto::sync::{Farewell, Frame, Incoming, Purpose, Session, SessionError, Stats};
+use tokio::sync::Notify;
+
+use super::{Node, lock, now_s};
+use crate::keys::random;
+use crate::net::{CodecError, FrameReceiver, FrameSender, Stream, frames};
+use crate::store::StoreError;
+
+/// After our own change, how long to wait before exchanging with each peer: gossip has mostly brought it
+/// by then, and the exchange only confirms it.
+const AFTER_CHANGE_MS: std::ops::Range<u64> = 300..2_000;
+const BUSY_RETRY_MS: std::ops::Range<u64> = 500..3_000;
+const FAILURE_WAIT_MAX_S: u64 = 60;
+
+/// What is known of exchanges with each connected node.
+#[derive(Default)]
+pub(super) struct Sessions {
+    peers: BTreeMap<NodeId, PeerState>,
+    inbound: u32,
+}
+
+#[derive(Default, Clone)]
+pub(super) struct PeerState {
+    pub(super) address: String,
+    due: Option<Instant>,
+    failures: u32,
+    busy: bool,
+}
+
+/// Why a session did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    /// The stream could not be opened.
+    #[error("no stream could be opened: {0}")]
+    Open(String),
+    /// The stream failed.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The peer broke the protocol, or ended the session.
+    #[error(transparent)]
+    Session(#[from] SessionError<StoreError>),
+    /// The peer closed the stream early.
+    #[error("the peer closed the stream before the session was over")]
+    Closed,
+    /// This node is at fault.
+    #[error("{0}")]
+    Own(String),
+}
+
+fn jitter(range: std::ops::Range<u64>) -> Duration {
+    let entropy = random::<8>().map_or(0, u64::from_le_bytes);
+    let span = range.end.saturating_sub(range.start).max(1);
+    Duration::from_millis(range.start + entropy % span)
+}
+
+impl Node {
+    /// A connection to a node exists. Whoever dialled begins the exchange.
+    pub fn peer_connected(&self, node: NodeId, address: String, outbound: bool) {
+        let mut sessions = lock(&self.sessions);
+        let peer = sessions.peers.entry(node).or_default();
+        peer.address = address;
+        let wait = if outbound { Duration::ZERO } else { jitter(3_000..6_000) };
+        let due = Instant::now() + wait;
+        peer.due = Some(peer.due.map_or(due, |earlier| earlier.min(due)));
+        drop(sessions);
+        self.wake.notify_one();
+    }
+
+    /// The last connection to a node is gone.
+    pub fn peer_disconnected(&self, node: &NodeId) {
+        lock(&self.sessions).peers.remove(node);
+    }
+
+    pub(super) fn peer_states(&self) -> BTreeMap<NodeId, PeerState> {
+        lock(&self.sessions).peers.clone()
+    }
+
+    /// Exchange with a node as soon as there is a connection.
+    pub(super) fn sync_soon(&self, node: NodeId) {
+        if let Some(peer) = lock(&self.sessions).peers.get_mut(&node) {
+            peer.due = Some(Instant::now());
+        }
+        self.wake.notify_one();
+    }
+
+    /// Something of our own changed: confirm it with every connected node, each a little later.
+    pub(super) fn changed_own(&self) {
+        for peer in lock(&self.sessions).peers.values_mut() {
+            let due = Instant::now() + jitter(AFTER_CHANGE_MS);
+            peer.due = Some(peer.due.map_or(due, |earlier| earlier.min(due)));
+        }
+        self.wake.notify_one();
+    }
+
+    /// Lets the interval's turn fall on one connected node at random.
+    pub(super) fn sync_somebody(&self) {
+        let mut sessions = lock(&self.sessions);
+        let count = sessions.peers.len();
+        let Some(at) = random::<8>().ok().map(|e| u64::from_le_bytes(e) as usize).and_then(|e| e.checked_rem(count))
+        else {
+            return;
+        };
+        if let Some(peer) = sessions.peers.values_mut().nth(at) {
+            peer.due.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// The node whose turn it is, and otherwise how long until the next one.
+    pub(super) fn next_due(&self) -> Result<NodeId, Duration> {
+        let now = Instant::now();
+        let mut sessions = lock(&self.sessions);
+        let free = sessions.peers.iter_mut().filter(|(_, peer)| !peer.busy);
+        let next = free.filter_map(|(node, peer)| Some((peer.due?, *node))).min();
+        match next {
+            Some((due, node)) if due <= now => {
+                if let Some(peer) = sessions.peers.get_mut(&node) {
+                    peer.due = None;
+                    peer.busy = true;
+                }
+                Ok(node)
+            }
+            Some((due, _)) => Err(due - now),
+            None => Err(Duration::from_secs(60)),
+        }
+    }
+
+    /// Notes how an exchange that this node began went, and when to try again.
+    fn exchange_over(&self, node: &NodeId, result: &Result<Stats, RunError>) {
+        let mut sessions = lock(&self.sessions);
+        let Some(peer) = sessions.peers.get_mut(node) else { return };
+        peer.busy = false;
+        let retry = match result {
+            Ok(_) => {
+                peer.failures = 0;
+                None
+            }
+            Err(RunError::Session(SessionError::Farewell(Farewell::Busy))) => {
+                Some(jitter(BUSY_RETRY_MS))
+            }
+            // Strangers stay strangers until one of us learns of the other's network.
+            Err(RunError::Session(SessionError::Farewell(Farewell::NothingInCommon))) => None,
+            Err(_) => {
+                peer.failures = peer.failures.saturating_add(1);
+                let wait_s = (1 << peer.failures.min(6)).min(FAILURE_WAIT_MAX_S);
+                Some(Duration::from_secs(wait_s) + jitter(0..1_000))
+            }
+        };
+        if let Some(wait) = retry {
+            let due = Instant::now() + wait;
+            peer.due = Some(peer.due.map_or(due, |earlier| earlier.min(due)));
+        }
+    }
+
+    /// Holds one session as the one who begins it.
+    pub(super) async fn exchange(self: &Arc<Self>, node: NodeId) {
+        let result = self.try_exchange(node).await;
+        match &result {
+            Ok(stats) => tracing::debug!(
+                peer = %node.short(), accepted = stats.accepted, sent = stats.sent, rounds = stats.rounds,
+                "exchange finished"
+            ),
+            Err(error) => tracing::debug!(peer = %node.short(), "exchange ended early: {error}"),
+        }
+        self.exchange_over(&node, &result);
+    }
+
+    async fn try_exchange(self: &Arc<Self>, node: NodeId) -> Result<Stats, RunError> {
+        let networks = self.known_networks();
+        if networks.is_empty() {
+            return Ok(Stats::default());
+        }
+        let stream =
+            self.net().open_stream(node).await.map_err(|error| RunError::Open(error.to_string()))?;
+        let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
+        let session = Session::initiate(node, Purpose::Sync, networks, nonce);
+        self.drive(session, stream).await.map(|session| session.stats().clone())
+    }
+
+    /// Reads the charter of a network from a node to which a connection is being made.
+    pub(super) async fn fetch_charter(
+        self: &Self,
+        node: NodeId,
+        network: NetworkId,
+    ) -> Result<Charter, String> {
+        let mut last = "no connection within 30 seconds".to_owned();
+        for _ in 0..150 {
+            if self.net().connected().contains(&node) {
+                match self.try_fetch_charter(node, network).await {
+                    Ok(charter) => return Ok(charter),
+                    Err(error @ RunError::Session(SessionError::Farewell(Farewell::NothingInCommon))) => {
+                        return Err(error.to_string());
+                    }
+                    Err(error) => last = error.to_string(),
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(last)
+    }
+
+    async fn try_fetch_charter(&self, node: NodeId, network: NetworkId) -> Result<Charter, RunError> {
+        let stream =
+            self.net().open_stream(node).await.map_err(|error| RunError::Open(error.to_string()))?;
+        let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
+        let session = Session::initiate(node, Purpose::Charter(network), vec![network], nonce);
+        let session = self.drive(session, stream).await?;
+        session.charter().cloned().ok_or(RunError::Closed)
+    }
+
+    fn known_networks(&self) -> Vec<NetworkId> {
+        self.replica().networks().map(|(id, _)| id).collect()
+    }
+
+    /// Answers a session that a peer began; too many at once are asked to come back later.
+    pub async fn answer(self: Arc<Self>, node: NodeId, stream: Stream) {
+        let admitted = {
+            let mut sessions = lock(&self.sessions);
+            let free = sessions.inbound < self.settings.sync.max_inbound_sessions;
+            sessions.inbound += u32::from(free);
+            free
+        };
+        let result = match admitted {
+            true => self.try_answer(node, stream).await,
+            false => decline(stream).await,
+        };
+        if admitted {
+            lock(&self.sessions).inbound -= 1;
+        }
+        if let Err(error) = result {
+            if matches!(error, RunError::Session(_) | RunError::Codec(_)) {
+                self.count_refusal("session");
+            }
+            tracing::debug!(peer = %node.short(), "a session of a peer ended early: {error}");
+        }
+    }
+
+    async fn try_answer(self: &Arc<Self>, node: NodeId, stream: Stream) -> Result<(), RunError> {
+        let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
+        let session = Session::respond(node, self.known_networks(), nonce);
+        self.drive(session, stream).await?;
+        // What the peer showed us may be news for others, whom it has not met.
+        Ok(())
+    }
+
+    /// Runs a session to its end: one task reads, one writes, so that two sides that both have much to
+    /// send never wait for each other.
+    async fn drive(&self, session: Session, stream: Stream) -> Result<Session, RunError> {
+        let (mut sender, mut receiver) = frames(stream);
+        let session = Mutex::new(session);
+        let handled = Notify::new();
+        {
+            let write = self.write_frames(&session, &mut sender, &handled);
+            let read = self.read_frames(&session, &mut receiver, &handled);
+            tokio::try_join!(write, read)?;
+        }
+        sender.finish().await?;
+        Ok(session.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    async fn write_frames(
+        &self,
+        session: &Mutex<Session>,
+        sender: &mut FrameSender,
+        handled: &Notify,
+    ) -> Result<(), RunError> {
+        loop {
+            let (frame, finished) = tokio::task::block_in_place(|| {
+                let mut session = lock(session);
+                let frame = session.poll_frame(&self.replica()).map_err(SessionError::Replica)?;
+                let bytes = frame.as_ref().map(Frame::to_bytes);
+                session.note_sent(bytes.as_ref().map_or(0, Vec::len));
+                Ok::<_, RunError>((bytes, session.is_finished()))
+            })?;
+            match (frame, finished) {
+                (Some(bytes), _) => sender.send(&bytes).await?,
+                (None, true) => return Ok(sender.flush().await?),
+                (None, false) => {
+                    sender.flush().await?;
+                    handled.notified().await;
+                }
+            }
+        }
+    }
+
+    async fn read_frames(
+        &self,
+        session: &Mutex<Session>,
+        receiver: &mut FrameReceiver,
+        handled: &Notify,
+    ) -> Result<(), RunError> {
+        while !lock(session).is_finished() {
+            let bytes = receiver.receive().await?.ok_or(RunError::Closed)?;
+            let result = tokio::task::block_in_place(|| {
+                // Signatures and hashes are checked before the replica's lock is taken.
+                let incoming = Incoming::parse(&bytes).map_err(SessionError::Frame)?;
+                let mut session = lock(session);
+                let before = session.stats().refused.clone();
+                let result = session.handle_frame(now_s(), incoming, &mut self.replica());
+                self.count_refusals(&before, session.stats());
+                result.map_err(RunError::Session)
+            });
+            tokio::task::block_in_place(|| self.feed());
+            handled.notify_one();
+            result?;
+        }
+        Ok(())
+    }
+
+    fn count_refusals(&self, before: &BTreeMap<&'static str, u64>, stats: &Stats) {
+        for (reason, count) in &stats.refused {
+            for _ in before.get(reason).copied().unwrap_or(0)..*count {
+                self.count_refusal(reason);
+            }
+        }
+    }
+}
+
+async fn decline(stream: Stream) -> Result<(), RunError> {
+    let (mut sender, _receiver) = frames(stream);
+    sender.send(&Frame::Bye { farewell: Farewell::Busy }.to_bytes()).await?;
+    sender.flush().await?;
+    Ok(sender.finish().await?)
+}

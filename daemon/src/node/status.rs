@@ -1,0 +1,243 @@
+//! `status`: how this node is doing, in words and in figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use fingerpost_proto::api::{
+    IndexHealth, Lacking, OrgRef, OrgStatus, PeerInfo, Status, StoreHealth,
+};
+use fingerpost_proto::ids::{DocName, NetworkId, NodeId, OrgId};
+use fingerpost_proto::roster::Place;
+use fingerpost_proto::sync::{Receipt, receipts};
+
+use super::membership::nodes_of;
+use super::names::org_ref;
+use super::{Node, NodeError, lock, now_s};
+
+impl Node {
+    /// How this node is doing.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn status(&self) -> Result<Status, NodeError> {
+        let receipts = receipts(&self.replica())?;
+        let networks: Vec<NetworkId> = {
+            let replica = self.replica();
+            replica.networks().map(|(id, _)| id).filter(|id| replica.is_active(id)).collect()
+        };
+        let members = self.member_orgs();
+        let organisations = self.org_statuses(&members, &receipts)?;
+        let peers = self.peers(&members, &receipts);
+        let lacking = self.lacking(&members, &receipts);
+        let (documents, _) = self.replica().counts();
+        let index = self.index.stats()?;
+        let warnings = self.warnings()?;
+        let networks = networks
+            .into_iter()
+            .map(|network| self.network_info(network, None))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Status {
+            headline: headline(&organisations, networks.len(), &peers, &lacking),
+            node: self.id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at_s: self.started_at_s,
+            addresses: self.net().listen_addresses(),
+            organisations,
+            networks,
+            peers,
+            lacking,
+            store: StoreHealth {
+                documents,
+                size_bytes: self.replica().storage().size_bytes()?,
+                set_aside: self.set_aside.as_ref().map(|path| path.display().to_string()),
+            },
+            index: IndexHealth {
+                entries: index.services + index.organisations,
+                ready: self.index_ready.load(Ordering::Acquire) && self.index.stopped().is_none(),
+            },
+            warnings,
+            refused: lock(&self.refused).clone(),
+        })
+    }
+
+    /// The members of this node's networks, other than its own organisations, with their nodes.
+    fn member_orgs(&self) -> BTreeMap<OrgId, Vec<NodeId>> {
+        let mut replica = self.replica();
+        let mut members = BTreeMap::new();
+        for org in replica.organisations() {
+            if !replica.own().contains(&org) && replica.place(&org) == Some(Place::Member) {
+                members.insert(org, nodes_of(&replica, &org));
+            }
+        }
+        members
+    }
+
+    fn org_statuses(
+        &self,
+        members: &BTreeMap<OrgId, Vec<NodeId>>,
+        receipts: &BTreeMap<NodeId, Receipt>,
+    ) -> Result<Vec<OrgStatus>, NodeError> {
+        let nodes: BTreeSet<&NodeId> = members.values().flatten().collect();
+        let mut statuses = Vec::new();
+        for org in self.own_orgs() {
+            let latest = self.replica().fingerprint(&org);
+            let holds = |node: &&NodeId| {
+                receipts.get(*node).is_some_and(|receipt| receipt.held.contains(&(org, latest)))
+            };
+            let with_latest: Vec<&&NodeId> = nodes.iter().filter(|node| holds(*node)).collect();
+            statuses.push(OrgStatus {
+                org: self.org_info(&org)?,
+                nodes_known: nodes.len(),
+                nodes_with_latest: with_latest.len(),
+                last_exchange_s: nodes.iter().filter_map(|n| Some(receipts.get(n)?.at_s)).max(),
+            });
+        }
+        Ok(statuses)
+    }
+
+    fn peers(
+        &self,
+        members: &BTreeMap<OrgId, Vec<NodeId>>,
+        receipts: &BTreeMap<NodeId, Receipt>,
+    ) -> Vec<PeerInfo> {
+        let connected = self.peer_states();
+        let mut orgs: BTreeMap<NodeId, Vec<OrgId>> = BTreeMap::new();
+        for (org, nodes) in members {
+            for node in nodes {
+                orgs.entry(*node).or_default().push(*org);
+            }
+        }
+        for node in connected.keys() {
+            orgs.entry(*node).or_default();
+        }
+        let replica = self.replica();
+        let own: Vec<_> = replica.own().iter().map(|org| (*org, replica.fingerprint(org))).collect();
+        orgs.into_iter()
+            .filter(|(node, _)| *node != self.id())
+            .map(|(node, orgs)| {
+                let receipt = receipts.get(&node);
+                PeerInfo {
+                    node,
+                    organisations: orgs.iter().map(|org| org_ref(&replica, org)).collect(),
+                    connected: connected.contains_key(&node),
+                    address: connected.get(&node).map(|peer| peer.address.clone()),
+                    last_exchange_s: receipt.map(|receipt| receipt.at_s),
+                    has_latest: receipt.is_some_and(|r| own.iter().all(|held| r.held.contains(held))),
+                }
+            })
+            .collect()
+    }
+
+    fn lacking(
+        &self,
+        members: &BTreeMap<OrgId, Vec<NodeId>>,
+        receipts: &BTreeMap<NodeId, Receipt>,
+    ) -> Lacking {
+        let replica = self.replica();
+        let named = |orgs: Vec<&OrgId>| -> Vec<OrgRef> {
+            orgs.into_iter().map(|org| org_ref(&replica, org)).collect()
+        };
+        let (_, states) = replica.counts();
+        let has_listing = |org: &OrgId| {
+            replica.documents_of(org).any(|key| matches!(key.name, DocName::Listing(_)))
+        };
+        let met = |nodes: &Vec<NodeId>| nodes.iter().any(|node| receipts.contains_key(node));
+        Lacking {
+            states,
+            listings: named(members.keys().filter(|org| !has_listing(org)).collect()),
+            never_met: named(members.iter().filter(|(_, n)| !met(n)).map(|(org, _)| org).collect()),
+        }
+    }
+
+    fn warnings(&self) -> Result<Vec<String>, NodeError> {
+        let mut warnings = Vec::new();
+        if let Some(path) = &self.set_aside {
+            warnings.push(format!(
+                "the store was damaged when this node started and is now {}; peers fill the new one",
+                path.display()
+            ));
+        }
+        for proof in self.replica().proofs()? {
+            warnings.push(format!(
+                "a key of {} was copied: two different records stand at one place of its {}",
+                proof.key.org.short(),
+                proof.key.name
+            ));
+        }
+        if let Some(reason) = self.index.stopped() {
+            warnings.push(format!("search no longer follows changes ({reason}); restart the daemon"));
+        }
+        Ok(warnings)
+    }
+}
+
+/// "12 of 14 nodes have our latest listing; last exchange 3 minutes ago."
+fn headline(
+    organisations: &[OrgStatus],
+    networks: usize,
+    peers: &[PeerInfo],
+    lacking: &Lacking,
+) -> String {
+    let Some(first) = organisations.first() else {
+        return "This node holds no organisation yet.".to_owned();
+    };
+    if networks == 0 {
+        return format!("{} is in no network yet: nobody else can see its listing.", first.org.name);
+    }
+    let known = first.nodes_known;
+    let mut text = match known {
+        0 => "Alone in the network so far: no other member is known.".to_owned(),
+        _ => {
+            let least = organisations.iter().map(|org| org.nodes_with_latest).min().unwrap_or(0);
+            let have = if least == 1 { "has" } else { "have" };
+            let of = format!("{least} of {known} other node{} {have} our latest", plural(known));
+            match first.last_exchange_s {
+                Some(at_s) => format!("{of}; last exchange {}.", ago(now_s().saturating_sub(at_s))),
+                None => format!("{of}; no exchange was finished yet."),
+            }
+        }
+    };
+    let connected = peers.iter().filter(|peer| peer.connected).count();
+    if known > 0 && connected == 0 {
+        text.push_str(" No connection to any of them now.");
+    }
+    if !lacking.listings.is_empty() {
+        text.push_str(&format!(
+            " We lack the listing of {} member{}.",
+            lacking.listings.len(),
+            plural(lacking.listings.len())
+        ));
+    }
+    text
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn ago(seconds: u64) -> String {
+    let unit = |count: u64, name: &str| {
+        format!("{count} {name}{} ago", plural(usize::try_from(count).unwrap_or(2)))
+    };
+    match seconds {
+        0..=4 => "just now".to_owned(),
+        5..=99 => unit(seconds, "second"),
+        100..=5_399 => unit(seconds.div_ceil(60), "minute"),
+        5_400..=129_599 => unit(seconds.div_ceil(3_600), "hour"),
+        _ => unit(seconds.div_ceil(86_400), "day"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_in_words() {
+        assert_eq!(ago(0), "just now");
+        assert_eq!(ago(42), "42 seconds ago");
+        assert_eq!(ago(180), "3 minutes ago");
+        assert_eq!(ago(7_200), "2 hours ago");
+        assert_eq!(ago(86_400 * 3), "3 days ago");
+    }
+}

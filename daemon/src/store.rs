@@ -1,0 +1,235 @@
+//! The store: [`Storage`] on sled.
+//!
+//! One sled tree; a key is the table's number and the key, so that a batch over several tables is one atomic
+//! write. States are compressed one by one. The layout is described in `docs/protocol/store.md`.
+
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+
+use fingerpost_proto::limits;
+use fingerpost_proto::storage::{Batch, Storage, Table};
+
+/// Version of the layout.
+const SCHEMA: u32 = 1;
+/// Key of the schema version; no table has number 0.
+const SCHEMA_KEY: [u8; 1] = [0];
+const COMPRESSION_LEVEL: i32 = 3;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine failed.
+    #[error("{0}")]
+    Sled(#[from] sled::Error),
+    /// The engine gave up on the files.
+    #[error("the files cannot be read: {0}")]
+    Panicked(String),
+    /// Written by a newer version of this program.
+    #[error(
+        "the store was written by a newer version of this program (layout {0}, this one reads {SCHEMA}); \
+         nothing was changed; install the newer version again"
+    )]
+    NewerSchema(u32),
+    /// A value cannot be read.
+    #[error("a value in the store is damaged")]
+    Damaged,
+}
+
+impl StoreError {
+    /// Whether the store is at fault and should be set aside, rather than the version or the disk.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged | Self::Panicked(_) => true,
+            Self::Sled(error) => matches!(
+                error,
+                sled::Error::Corruption { .. } | sled::Error::Unsupported(_) | sled::Error::ReportableBug(_)
+            ),
+            Self::NewerSchema(_) => false,
+        }
+    }
+}
+
+/// A store in a directory.
+#[derive(Debug, Clone)]
+pub struct SledStorage {
+    db: sled::Db,
+}
+
+impl SledStorage {
+    /// Opens the store in `dir`, making it if there is none.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn open(dir: &Path, cache_mb: u32) -> Result<Self, StoreError> {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(u64::from(cache_mb) * 1024 * 1024)
+            .flush_every_ms(Some(500))
+            .mode(sled::Mode::LowSpace);
+        // sled panics on some damaged files.
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()));
+        let db = opened.map_err(|panic| StoreError::Panicked(panic_text(&*panic)))??;
+        match db.get(SCHEMA_KEY)? {
+            None => {
+                db.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes())?;
+                db.flush()?;
+            }
+            Some(bytes) => {
+                let found = bytes.as_ref().try_into().map(u32::from_be_bytes);
+                match found {
+                    Ok(SCHEMA) => {}
+                    Ok(newer) if newer > SCHEMA => return Err(StoreError::NewerSchema(newer)),
+                    _ => return Err(StoreError::Damaged),
+                }
+            }
+        }
+        Ok(Self { db })
+    }
+
+    /// Size of its files, in bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Sled`].
+    pub fn size_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.db.size_on_disk()?)
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_default()
+}
+
+/// Moves a damaged store out of the way, and says where it is now.
+///
+/// # Errors
+/// What the system said.
+pub fn set_aside(dir: &Path, now_s: u64) -> std::io::Result<PathBuf> {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".damaged-{now_s}"));
+    let aside = dir.with_file_name(name);
+    std::fs::rename(dir, &aside)?;
+    Ok(aside)
+}
+
+fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
+    let mut full = Vec::with_capacity(key.len() + 1);
+    full.push(table as u8);
+    full.extend_from_slice(key);
+    full
+}
+
+fn to_stored(table: Table, value: Vec<u8>) -> Vec<u8> {
+    match table {
+        Table::States => zstd::bulk::compress(&value, COMPRESSION_LEVEL).unwrap_or_default(),
+        _ => value,
+    }
+}
+
+fn from_stored(table: Table, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    match table {
+        Table::States => zstd::bulk::decompress(value, limits::STATE_MAX_BYTES)
+            .map_err(|_| StoreError::Damaged),
+        _ => Ok(value.to_vec()),
+    }
+}
+
+impl Storage for SledStorage {
+    type Error = StoreError;
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(full_key(table, key))?.map(|value| from_stored(table, &value)).transpose()
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        for entry in self.db.scan_prefix(full_key(table, prefix)) {
+            let (key, value) = entry?;
+            let value = from_stored(table, &value)?;
+            if !visit(key.get(1..).unwrap_or_default(), &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        let mut writes = sled::Batch::default();
+        for (table, key, value) in batch.writes {
+            let key = full_key(table, &key);
+            match value {
+                Some(value) => writes.insert(key, to_stored(table, value)),
+                None => writes.remove(key),
+            }
+        }
+        Ok(self.db.apply_batch(writes)?)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.db.flush()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fingerpost_proto::storage::MemoryStorage;
+    use proptest::prelude::*;
+
+    fn all<S: Storage>(storage: &S) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
+        let mut entries = Vec::new();
+        for table in Table::ALL {
+            storage
+                .scan(table, &[], &mut |key, value| {
+                    entries.push((table, key.to_vec(), value.to_vec()));
+                    true
+                })
+                .unwrap();
+        }
+        entries
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        /// sled answers like the plain map that the simulator uses, also after it was opened again.
+        #[test]
+        fn it_behaves_like_a_map(writes in prop::collection::vec(
+            (0..Table::ALL.len(), prop::collection::vec(0u8..4, 0..4), prop::option::of(prop::collection::vec(any::<u8>(), 0..300))), 0..60)
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let mut sled = SledStorage::open(&dir.path().join("store"), 8).unwrap();
+            let mut memory = MemoryStorage::new();
+            for chunk in writes.chunks(5) {
+                let mut batch = Batch::default();
+                for (table, key, value) in chunk {
+                    batch.writes.push((Table::ALL[*table], key.clone(), value.clone()));
+                }
+                sled.commit(batch.clone()).unwrap();
+                memory.commit(batch).unwrap();
+            }
+            prop_assert_eq!(all(&sled), all(&memory));
+            sled.flush().unwrap();
+            drop(sled);
+            let sled = SledStorage::open(&dir.path().join("store"), 8).unwrap();
+            prop_assert_eq!(all(&sled), all(&memory));
+        }
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SledStorage::open(dir.path(), 8).unwrap();
+        store.db.insert(SCHEMA_KEY, &(SCHEMA + 1).to_be_bytes()).unwrap();
+        drop(store);
+        let error = SledStorage::open(dir.path(), 8).unwrap_err();
+        assert!(matches!(error, StoreError::NewerSchema(2)) && !error.is_damage());
+    }
+}
