@@ -1,0 +1,211 @@
+//! `fingerpost listing import|show|export|history|undo`
+
+use clap::Subcommand;
+use fingerpost_proto::api::{Edited, History, HistoryItem, ListingView};
+use fingerpost_proto::limits;
+use fingerpost_proto::listing::EntityRef;
+use serde_json::Value;
+
+use crate::client::Target;
+use crate::commands::{Context, read_input};
+use crate::error::CliError;
+use crate::output::words::{ago, count, now_s};
+use crate::output::{entity_lines, json_pretty, one_line, table};
+
+/// Most changes of one kind that are written out.
+const CHANGES_MAX: usize = 20;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Listing {
+    /// Take a listing from a file in Open Referral JSON (ORUK 3, HSDS 3)
+    ///
+    /// The file holds an organisation with its services. Importing again updates services by their id
+    /// and adds new ones. A file that is wrong in any place changes nothing.
+    Import {
+        /// The file; - reads standard input
+        file: String,
+        /// Also remove services that the file does not hold
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Show a listing
+    Show {
+        /// Whose, by name or id [default: this node's organisation]
+        organisation: Option<String>,
+    },
+    /// Print a listing in Open Referral JSON
+    Export {
+        /// Whose, by name or id [default: this node's organisation]
+        organisation: Option<String>,
+    },
+    /// Who changed what in your listing, and when; newest first
+    History,
+    /// Take back the latest change of your listing
+    Undo,
+}
+
+pub(crate) async fn run(listing: Listing, context: &Context) -> Result<(), CliError> {
+    match listing {
+        Listing::Import { file, replace } => {
+            let bytes = read_input(&file, limits::IMPORT_MAX_BYTES)?;
+            let target = context.target(&["listing", "import"]);
+            let target = target.with("replace", replace.then_some("true"));
+            report(&context.client.post_bytes(&target, bytes).await?, context)
+        }
+        Listing::Show { organisation } => {
+            let view = view(organisation, context).await?;
+            context.output.emit(&view, |view| in_words(view, context))
+        }
+        Listing::Export { organisation } => {
+            let view = view(organisation, context).await?;
+            warn_if_outdated(&view, context);
+            context
+                .output
+                .emit(&view, |view| json_pretty(&view.listing))
+        }
+        Listing::History => {
+            let history: History = context
+                .client
+                .get(&context.target(&["listing", "history"]))
+                .await?;
+            context
+                .output
+                .emit(&history, |history| history_in_words(history, context))
+        }
+        Listing::Undo => {
+            let target = context.target(&["listing", "undo"]);
+            report(
+                &context.client.post_bytes(&target, Vec::new()).await?,
+                context,
+            )
+        }
+    }
+}
+
+async fn view(organisation: Option<String>, context: &Context) -> Result<ListingView, CliError> {
+    let target = Target::new(&["listing"]).with("org", context.org_or(organisation)?);
+    context.client.get(&target).await
+}
+
+/// Says what an edit did; for this command and `service`.
+pub(crate) fn report(edited: &Edited, context: &Context) -> Result<(), CliError> {
+    for note in &edited.notes {
+        context.output.talk(&format!("note: {}", one_line(note)));
+    }
+    context.output.emit(edited, edit_in_words)?;
+    if !edited.records.is_empty() {
+        context
+            .output
+            .talk("Other nodes get it from now on. Take it back with: fingerpost listing undo");
+    }
+    Ok(())
+}
+
+fn edit_in_words(edited: &Edited) -> String {
+    let mut text = format!(
+        "{}: {}\n",
+        one_line(&edited.organisation.name),
+        one_line(&edited.summary)
+    );
+    let changes = &edited.changes;
+    for field in changes.organization_fields.iter().take(CHANGES_MAX) {
+        text.push_str(&format!(
+            "  changed  organisation: {}\n",
+            one_line(&field.field)
+        ));
+    }
+    let name =
+        |service: &EntityRef| format!("{} ({})", one_line(&service.name), one_line(&service.id));
+    let added = changes.added.iter().map(name).collect();
+    let removed = changes.removed.iter().map(name).collect();
+    let changed = changes.changed.iter().map(|change| {
+        format!(
+            "{}: {}",
+            name(&change.service),
+            one_line(&change.fields.join(", "))
+        )
+    });
+    let changed = changed.collect();
+    for (what, services) in [
+        ("added  ", added),
+        ("changed", changed),
+        ("removed", removed),
+    ] {
+        let services: Vec<String> = services;
+        for service in services.iter().take(CHANGES_MAX) {
+            text.push_str(&format!("  {what}  {service}\n"));
+        }
+        if let Some(more) = services
+            .len()
+            .checked_sub(CHANGES_MAX)
+            .filter(|more| *more > 0)
+        {
+            text.push_str(&format!("  {what}  and {more} more\n"));
+        }
+    }
+    text
+}
+
+fn warn_if_outdated(view: &ListingView, context: &Context) {
+    if view.outdated {
+        context
+            .output
+            .talk("A newer version of this listing is known, and its content has not arrived yet.");
+    }
+}
+
+fn in_words(view: &ListingView, context: &Context) -> String {
+    warn_if_outdated(view, context);
+    let mut organisation = view.listing.clone();
+    let services = organisation
+        .as_object_mut()
+        .and_then(|fields| fields.remove("services"));
+    let services = match services {
+        Some(Value::Array(services)) => services,
+        _ => Vec::new(),
+    };
+    let age = view
+        .issued_at_s
+        .map(|at_s| format!(", last changed {}", ago(at_s, now_s())));
+    let mut text = format!(
+        "{}{}\n\n{}\n",
+        count(services.len(), "entry"),
+        age.unwrap_or_default(),
+        entity_lines(&organisation),
+    );
+    if !services.is_empty() {
+        let field = |service: &Value, name: &str| {
+            service
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let row = |service: &Value| {
+            ["name", "status", "assured_date", "id"].map(|name| field(service, name))
+        };
+        let header = ["name", "status", "last assured", "id"];
+        text.push_str(&table(&context.output, header, services.iter().map(row)));
+    }
+    text
+}
+
+fn history_in_words(history: &History, context: &Context) -> String {
+    if history.entries.is_empty() {
+        return format!(
+            "The listing of {} is empty.\n",
+            one_line(&history.organisation.name)
+        );
+    }
+    let now_s = now_s();
+    let row = |item: &HistoryItem| {
+        [
+            ago(item.at_s, now_s),
+            item.who.clone(),
+            item.what.clone(),
+            item.documents.join(", "),
+        ]
+    };
+    let header = ["when", "who", "what", "in"];
+    table(&context.output, header, history.entries.iter().map(row))
+}

@@ -1,0 +1,312 @@
+//! The command line: one file a command.
+
+mod completions;
+mod found;
+mod help;
+mod invite;
+mod join;
+mod leave;
+mod listing;
+mod members;
+mod org;
+mod record;
+mod search;
+mod service;
+mod show;
+mod status;
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use fingerpost_config::{Home, Surroundings};
+
+use crate::client::{Client, Target};
+use crate::demo;
+use crate::error::CliError;
+use crate::output::Output;
+
+/// Search the federation, keep your listing, run your networks.
+///
+/// Fingerpost is a directory that many organisations keep together and nobody owns. This program
+/// talks to the node of this machine, `fingerpostd`, which must be running.
+#[derive(Debug, Parser)]
+#[command(name = "fingerpost", version, disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Data goes to standard output, everything else to standard error.\n\
+    Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no daemon runs, 4 no such thing.";
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// Directory of the node [default: FINGERPOST_HOME, else ~/.local/share/fingerpost]
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Print one JSON document with "format": 1; errors too, on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// The organisation that is meant, by name or id: one of this node's, or for looking, anyone's
+    #[arg(long, global = true, value_name = "ORG")]
+    org: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How this node is doing, who has your latest listing, and what it lacks
+    Status,
+    /// The organisations that this node holds
+    #[command(subcommand)]
+    Org(org::Org),
+    /// Your listing as a whole
+    #[command(subcommand)]
+    Listing(listing::Listing),
+    /// Small edits of single services
+    #[command(subcommand)]
+    Service(service::Service),
+    /// Search everything that this node holds
+    Search(search::Search),
+    /// Show a service or an organisation, who says so, and how old our copy is
+    Show(show::Show),
+    /// Found a network
+    Found(found::Found),
+    /// Make a ticket with which one organisation can join a network
+    Invite(invite::Invite),
+    /// Join a network with a ticket
+    Join(join::Join),
+    /// Who belongs to a network
+    Members(members::Members),
+    /// Leave a network
+    Leave(leave::Leave),
+    /// Signed records, as they are carried between nodes
+    #[command(subcommand)]
+    Record(record::Record),
+    /// Start a federation of several nodes on this machine and watch it work
+    Demo(demo::Demo),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+    /// Explain a command
+    Help(help::Help),
+}
+
+/// What commands work with.
+pub(crate) struct Context {
+    /// How to print.
+    pub(crate) output: Output,
+    /// The daemon.
+    pub(crate) client: Client,
+    /// Value of `--org`.
+    pub(crate) org: Option<String>,
+}
+
+impl Context {
+    /// A path of the API with the organisation that `--org` names.
+    fn target(&self, parts: &[&str]) -> Target {
+        Target::new(parts).with("org", self.org.as_deref())
+    }
+
+    /// The organisation named by an argument or else by `--org`.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] when both are there and differ.
+    fn org_or(&self, argument: Option<String>) -> Result<Option<String>, CliError> {
+        match (argument, &self.org) {
+            (Some(argument), Some(org)) if argument != *org => Err(CliError::usage(
+                "Two organisations are named.",
+                "Name the organisation once: after the command, or with --org.",
+            )),
+            (argument, org) => Ok(argument.or_else(|| org.clone())),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
+    let wants_json = args
+        .iter()
+        .skip(1)
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == "--json");
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, wants_json),
+    };
+    let output = Output::new(cli.global.json);
+    match run(cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(output.json),
+    }
+}
+
+/// Prints what clap has to say: help, the version, or what is wrong with the command line.
+fn explain(error: &clap::Error, wants_json: bool) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that has gone, as in `fingerpost --help | head -1`, is no failure.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        _ if wants_json => {
+            let text = error.to_string();
+            let message = text.strip_prefix("error: ").unwrap_or(&text).trim();
+            CliError::usage(message, "See: fingerpost help").report(true)
+        }
+        _ => {
+            let _ = error.print();
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result<(), CliError> {
+    cli.check_globals()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::file("the operating system's timers and sockets"))?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Help(help) => help::run(&help, &output),
+            Command::Completions(completions) => completions::run(&completions, &output),
+            Command::Demo(demo) => demo::run(demo, output).await,
+            command => with_node(command, &context(cli.global, output)?).await,
+        }
+    })
+}
+
+async fn with_node(command: Command, context: &Context) -> Result<(), CliError> {
+    match command {
+        Command::Status => status::run(context).await,
+        Command::Org(org) => org::run(org, context).await,
+        Command::Listing(listing) => listing::run(listing, context).await,
+        Command::Service(service) => service::run(service, context).await,
+        Command::Search(search) => search::run(search, context).await,
+        Command::Show(show) => show::run(show, context).await,
+        Command::Found(found) => found::run(found, context).await,
+        Command::Invite(invite) => invite::run(invite, context).await,
+        Command::Join(join) => join::run(join, context).await,
+        Command::Members(members) => members::run(members, context).await,
+        Command::Leave(leave) => leave::run(leave, context).await,
+        Command::Record(record) => record::run(record, context).await,
+        // `run` has dealt with those that need no node.
+        Command::Demo(_) | Command::Completions(_) | Command::Help(_) => Ok(()),
+    }
+}
+
+fn context(global: Global, output: Output) -> Result<Context, CliError> {
+    let around = Surroundings {
+        fingerpost_home: std::env::var_os("FINGERPOST_HOME"),
+        xdg_data_home: std::env::var_os("XDG_DATA_HOME"),
+        home: std::env::var_os("HOME"),
+        current_dir: std::env::current_dir().ok(),
+    };
+    let home = Home::resolve(global.home, &around)?;
+    Ok(Context {
+        output,
+        client: Client::new(home),
+        org: global.org,
+    })
+}
+
+impl Cli {
+    /// Refuses an option where it would do nothing, so that nobody relies on it.
+    fn check_globals(&self) -> Result<(), CliError> {
+        let command = &self.command;
+        let without_node = matches!(
+            command,
+            Command::Demo(_) | Command::Completions(_) | Command::Help(_)
+        );
+        let without_org = match command {
+            Command::Status
+            | Command::Org(_)
+            | Command::Show(_)
+            | Command::Members(_)
+            | Command::Record(_) => true,
+            _ => without_node,
+        };
+        let refused = match (&self.global.home, &self.global.org) {
+            (Some(_), _) if without_node => "--home",
+            (_, Some(_)) if without_org => "--org",
+            _ => return Ok(()),
+        };
+        Err(CliError::usage(
+            format!("{refused} means nothing for this command."),
+            format!("Leave {refused} out."),
+        ))
+    }
+}
+
+/// Reads a file, or standard input for `-`, up to `max_bytes`.
+///
+/// # Errors
+/// [`CliError::File`]; [`CliError::Refused`] when it is larger.
+fn read_input(path: &str, max_bytes: usize) -> Result<Vec<u8>, CliError> {
+    let limit = u64::try_from(max_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let mut bytes = Vec::new();
+    if path == "-" {
+        let stdin = std::io::stdin().lock();
+        stdin
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(CliError::file("standard input"))?;
+    } else {
+        let file = std::fs::File::open(path).map_err(CliError::file(path))?;
+        file.take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(CliError::file(path))?;
+    }
+    if bytes.len() > max_bytes {
+        return Err(CliError::Refused {
+            message: format!(
+                "{} is larger than {max_bytes} bytes, the most that is taken. Nothing was changed.",
+                if path == "-" { "Standard input" } else { path },
+            ),
+            hint: "Is it the right file?".to_owned(),
+        });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_that_would_do_nothing_are_refused() {
+        for args in [
+            vec!["fingerpost", "status", "--org", "x"],
+            vec!["fingerpost", "--org", "x", "members"],
+            vec!["fingerpost", "--home", "x", "completions", "bash"],
+            vec!["fingerpost", "demo", "--home", "x"],
+            vec!["fingerpost", "help", "--org", "x"],
+            vec!["fingerpost", "record", "export", "y", "--org", "x"],
+        ] {
+            let cli = Cli::try_parse_from(&args).unwrap();
+            assert_eq!(cli.check_globals().unwrap_err().kind().1, 2, "{args:?}");
+        }
+        let cli = Cli::try_parse_from(["fingerpost", "--org", "x", "listing", "undo"]).unwrap();
+        assert!(cli.check_globals().is_ok());
+    }
+}

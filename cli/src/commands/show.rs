@@ -1,0 +1,67 @@
+//! `fingerpost show ID`
+
+use clap::Args;
+use fingerpost_proto::api::{EntryKind, EntryView};
+
+use crate::client::Target;
+use crate::commands::Context;
+use crate::error::CliError;
+use crate::output::words::{ago, now_s};
+use crate::output::{entity_lines, one_line};
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Id of a service or an organisation, as `search` prints it
+    id: String,
+}
+
+pub(crate) async fn run(show: Show, context: &Context) -> Result<(), CliError> {
+    let entry: EntryView = context
+        .client
+        .get(&Target::new(&["entries", &show.id]))
+        .await?;
+    context
+        .output
+        .emit(&entry, |entry| in_words(entry, now_s()))
+}
+
+fn in_words(entry: &EntryView, now_s: u64) -> String {
+    let kind = match entry.kind {
+        EntryKind::Service => "Service",
+        EntryKind::Organisation => "Organisation",
+    };
+    let mut text = format!(
+        "{kind} {}\n\n{}\n",
+        one_line(&entry.id),
+        entity_lines(&entry.content)
+    );
+    text.push_str(&format!(
+        "Who says so: {} ({}), signed by its node {}, record {}\n",
+        one_line(&entry.organisation.name),
+        entry.organisation.id.short(),
+        entry.signed_by.short(),
+        entry.record.short(),
+    ));
+    if !entry.networks.is_empty() {
+        text.push_str(&format!(
+            "Member of: {}\n",
+            one_line(&entry.networks.join(", "))
+        ));
+    }
+    let assured = entry.assured_date.as_deref().unwrap_or("it does not say");
+    text.push_str(&format!("Last assured: {}\n", one_line(assured)));
+    text.push_str(&format!(
+        "Our copy: as published {}\n",
+        ago(entry.issued_at_s, now_s)
+    ));
+    if entry.outdated {
+        text.push_str("A newer version is known, and its content has not arrived yet.\n");
+    }
+    if entry.conflict {
+        text.push_str(
+            "Two nodes of this organisation have published different versions that are not merged \
+             yet; this is one of them.\n",
+        );
+    }
+    text
+}
