@@ -1,0 +1,87 @@
+//! The programs under test: `fingerpost` and `fingerpostd`, built from the sources as they are now.
+//!
+//! The first test that asks runs `cargo build` for both. After `cargo test --workspace` there is
+//! next to nothing left to do; after a test run of this crate alone, an old program would otherwise
+//! be tested in silence.
+
+use std::env;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::Fail;
+
+/// Where the two programs are.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    /// The directory of both, to be put in front of `PATH`.
+    pub dir: PathBuf,
+    /// The command line.
+    pub fingerpost: PathBuf,
+    /// The daemon.
+    pub fingerpostd: PathBuf,
+}
+
+/// What cargo tells the tests that it runs, and must not tell itself: build scripts may look at it,
+/// and everything would be built anew.
+const TOLD_BY_CARGO: &[&str] =
+    &["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_", "CARGO_TARGET_TMPDIR"];
+
+/// Builds both programs in the profile of the running test, and says where they are.
+///
+/// # Errors
+/// What cargo said, if they cannot be built; tests cannot go on then.
+pub fn binaries() -> Result<&'static Binaries, Fail> {
+    static BUILT: OnceLock<Result<Binaries, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| error.to_string()));
+    built.as_ref().map_err(|error| error.clone().into())
+}
+
+/// The root of the workspace.
+pub fn workspace_dir() -> PathBuf {
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_dir.parent().unwrap_or(crate_dir).to_owned()
+}
+
+fn build() -> Result<Binaries, Fail> {
+    let dir = profile_dir()?;
+    // Several test programs may start at once.
+    let lock = File::create(dir.join(".fingerpost-tests.lock"))?;
+    lock.lock()?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--workspace", "--bins", "--offline"]);
+    match dir.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => {}
+        Some(profile) => {
+            command.args(["--profile", profile]);
+        }
+    }
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if TOLD_BY_CARGO.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    let output = command.current_dir(workspace_dir()).output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("the programs under test could not be built:\n{said}").into());
+    }
+    let program = |name: &str| {
+        let path = dir.join(format!("{name}{}", env::consts::EXE_SUFFIX));
+        match path.exists() {
+            true => Ok(path),
+            false => Err(Fail::from(format!("cargo did not build {}", path.display()))),
+        }
+    };
+    Ok(Binaries { fingerpost: program("fingerpost")?, fingerpostd: program("fingerpostd")?, dir })
+}
+
+/// `target/debug` or its like: the directory above the one that holds the running test.
+fn profile_dir() -> Result<PathBuf, Fail> {
+    let test = env::current_exe()?;
+    let dir = test.parent().and_then(Path::parent);
+    dir.map(Path::to_owned).ok_or_else(|| "the test lies in no target directory".into())
+}
