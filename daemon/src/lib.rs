@@ -10,6 +10,7 @@ pub mod keys;
 pub mod log;
 pub mod net;
 pub mod node;
+pub mod rescue;
 pub mod run;
 pub mod search;
 pub mod store;

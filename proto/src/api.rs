@@ -103,6 +103,20 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// How often peers' items were refused since the start, by reason.
     pub refused: std::collections::BTreeMap<String, u64>,
+    /// What sync has carried since the start.
+    #[serde(default)]
+    pub traffic: Traffic,
+}
+
+/// What sync sessions have carried since the daemon started, as compressed on the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Sessions that came to their end.
+    pub sessions: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
 }
 
 /// An organisation of this node, and who holds its latest.

@@ -28,7 +28,7 @@ pub enum Table {
     Receipts = 8,
     /// Organisation and document → the owner's automerge document. This node's own, never a peer's.
     Own = 9,
-    /// Node → the addresses at which it was reached.
+    /// Node → the addresses at which it was reached, the last one first, one a line.
     Peers = 10,
     /// Settings of the store itself: schema version, instance.
     Meta = 11,

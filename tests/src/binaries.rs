@@ -25,8 +25,14 @@ pub struct Binaries {
 
 /// What cargo tells the tests that it runs, and must not tell itself: build scripts may look at it,
 /// and everything would be built anew.
-const TOLD_BY_CARGO: &[&str] =
-    &["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_", "CARGO_TARGET_TMPDIR"];
+const TOLD_BY_CARGO: &[&str] = &[
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PRIMARY_",
+    "CARGO_TARGET_TMPDIR",
+];
 
 /// Builds both programs in the profile of the running test, and says where they are.
 ///
@@ -35,7 +41,7 @@ const TOLD_BY_CARGO: &[&str] =
 pub fn binaries() -> Result<&'static Binaries, Fail> {
     static BUILT: OnceLock<Result<Binaries, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| error.to_string()));
-    built.as_ref().map_err(|error| error.clone().into())
+    built.as_ref().map_err(Fail::new)
 }
 
 /// The root of the workspace.
@@ -67,21 +73,28 @@ fn build() -> Result<Binaries, Fail> {
     let output = command.current_dir(workspace_dir()).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("the programs under test could not be built:\n{said}").into());
+        return Err(Fail::new(format!(
+            "the programs under test could not be built:\n{said}"
+        )));
     }
     let program = |name: &str| {
         let path = dir.join(format!("{name}{}", env::consts::EXE_SUFFIX));
         match path.exists() {
             true => Ok(path),
-            false => Err(Fail::from(format!("cargo did not build {}", path.display()))),
+            false => Err(Fail::new(format!("cargo did not build {}", path.display()))),
         }
     };
-    Ok(Binaries { fingerpost: program("fingerpost")?, fingerpostd: program("fingerpostd")?, dir })
+    Ok(Binaries {
+        fingerpost: program("fingerpost")?,
+        fingerpostd: program("fingerpostd")?,
+        dir,
+    })
 }
 
 /// `target/debug` or its like: the directory above the one that holds the running test.
 fn profile_dir() -> Result<PathBuf, Fail> {
     let test = env::current_exe()?;
     let dir = test.parent().and_then(Path::parent);
-    dir.map(Path::to_owned).ok_or_else(|| "the test lies in no target directory".into())
+    dir.map(Path::to_owned)
+        .ok_or_else(|| Fail::new("the test lies in no target directory"))
 }

@@ -58,7 +58,10 @@ impl Node {
     /// When it does not answer within a minute; its log is in the error.
     pub fn start(home: &Path) -> Result<Self, Fail> {
         write_loopback_config(home)?;
-        let mut node = Self { home: home.to_owned(), child: None };
+        let mut node = Self {
+            home: home.to_owned(),
+            child: None,
+        };
         node.restart()?;
         Ok(node)
     }
@@ -104,7 +107,10 @@ impl Node {
         let ran = self.cli(&all)?;
         if ran.code != Some(0) {
             let args = args.join(" ");
-            return Err(format!("fingerpost {args} ended with {:?}: {}", ran.code, ran.stderr).into());
+            return Err(Fail::new(format!(
+                "fingerpost {args} ended with {:?}: {}",
+                ran.code, ran.stderr
+            )));
         }
         Ok(serde_json::from_str(&ran.stdout)?)
     }
@@ -127,7 +133,9 @@ impl Node {
             }
             if Instant::now() >= end {
                 let args = args.join(" ");
-                return Err(format!("fingerpost {args} still says, after {patience:?}: {answer}").into());
+                return Err(Fail::new(format!(
+                    "fingerpost {args} still says, after {patience:?}: {answer}"
+                )));
             }
             std::thread::sleep(PAUSE);
         }
@@ -150,8 +158,12 @@ impl Node {
     /// # Errors
     /// When it does not end within a minute.
     pub fn stop(&mut self) -> Result<ExitStatus, Fail> {
-        let Some(mut child) = self.child.take() else { return Ok(ExitStatus::from_raw(0)) };
-        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+        let Some(mut child) = self.child.take() else {
+            return Ok(ExitStatus::from_raw(0));
+        };
+        let asked = Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()?;
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = child.try_wait()? {
@@ -160,7 +172,10 @@ impl Node {
             if !asked.success() || Instant::now() >= end {
                 child.kill()?;
                 child.wait()?;
-                return Err(format!("the node did not end when asked to; its log:\n{}", self.log()).into());
+                return Err(Fail::new(format!(
+                    "the node did not end when asked to; its log:\n{}",
+                    self.log()
+                )));
             }
             std::thread::sleep(PAUSE);
         }
@@ -183,7 +198,10 @@ impl Node {
                 None => None,
             };
             if ended.is_some() || Instant::now() >= end {
-                return Err(format!("the node does not answer; its log:\n{}", self.log()).into());
+                return Err(Fail::new(format!(
+                    "the node does not answer; its log:\n{}",
+                    self.log()
+                )));
             }
             std::thread::sleep(PAUSE);
         }
@@ -203,7 +221,10 @@ impl Drop for Node {
 /// What the system said.
 pub fn write_loopback_config(home: &Path) -> Result<(), Fail> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(home)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(home)?;
     let config = home.join("config.toml");
     if !config.exists() {
         fs::write(config, LOOPBACK_CONFIG)?;
@@ -216,7 +237,10 @@ fn log_path(home: &Path) -> PathBuf {
 }
 
 fn spawn(home: &Path) -> Result<Child, Fail> {
-    let log = fs::File::options().create(true).append(true).open(log_path(home))?;
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log_path(home))?;
     let child = Command::new(&binaries()?.fingerpostd)
         .arg("--home")
         .arg(home)

@@ -74,13 +74,10 @@ pub(super) async fn grow<T>(
             if started.elapsed() > Duration::from_secs(STEP_DEADLINE_S) {
                 return Err(behind(&now, expected));
             }
-            match tokio::time::timeout(SHOW_INTERVAL, watchers.join_next()).await {
-                Ok(Some(ended)) => {
-                    ended
-                        .map_err(|error| failed(format!("A task of the demo broke: {error}")))??;
-                    complete += 1;
-                }
-                Ok(None) | Err(_) => {}
+            let ended = tokio::time::timeout(SHOW_INTERVAL, watchers.join_next()).await;
+            if let Ok(Some(ended)) = ended {
+                ended.map_err(|error| failed(format!("A task of the demo broke: {error}")))??;
+                complete += 1;
             }
         }
         progress.show(&vec![expected; nodes.len()])

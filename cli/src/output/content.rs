@@ -29,7 +29,7 @@ fn object(map: &Map<String, Value>, depth: usize, lines: &mut String) {
     let others = map
         .iter()
         .filter(|(name, _)| !FIRST.contains(&name.as_str()));
-    for (name, value) in first.map(|(name, value)| (name, value)).chain(others) {
+    for (name, value) in first.chain(others) {
         if name != "id" && !name.ends_with("_id") && !is_empty(value) {
             field(&label(name), value, depth, lines);
         }

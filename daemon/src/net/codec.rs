@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use super::streams::Stream;
 use fingerpost_proto::limits;
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::time::Instant;
@@ -154,7 +155,7 @@ impl Patience {
 }
 
 /// The receiving half of a stream of frames.
-pub struct FrameReceiver<R = ReadHalf<libp2p::Stream>> {
+pub struct FrameReceiver<R = ReadHalf<Stream>> {
     io: R,
     /// Made when it is needed, for it takes memory.
     decoder: Option<Decoder<'static>>,
@@ -323,7 +324,7 @@ impl<R: AsyncRead + Unpin> FrameReceiver<R> {
 }
 
 /// The sending half of a stream of frames.
-pub struct FrameSender<W = WriteHalf<libp2p::Stream>> {
+pub struct FrameSender<W = WriteHalf<Stream>> {
     io: W,
     /// Made when it is needed, for it takes memory.
     encoder: Option<Encoder<'static>>,

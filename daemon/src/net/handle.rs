@@ -7,13 +7,13 @@ use std::time::Duration;
 use fingerpost_proto::ids::{NetworkId, NodeId};
 use fingerpost_proto::limits;
 use libp2p::identity::Keypair;
-use libp2p::{Multiaddr, PeerId, Stream};
+use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::gossip::Acceptance;
 use super::peers::{self, Peer};
 use super::requests::Shared;
-use super::streams::OpenError;
+use super::streams::{OpenError, Stream};
 use super::task::Task;
 use super::{ADDRESSES_KEPT_MAX, MessageRef, NetError, NetEvent, NetOptions, WANTED_MAX};
 use super::{listen, streams, swarm};
@@ -118,7 +118,7 @@ pub async fn start(
     let (events, event_queue) = mpsc::channel(EVENTS_MAX);
     let shared = Arc::new(Shared::default());
     shared.view_mut().external = external;
-    let mut task = Task::new(swarm, node, settings.max_connections, shared.clone());
+    let mut task = Task::new(swarm, node, settings, shared.clone());
     task.begin(listeners.ids, warnings).await;
     tokio::spawn(task.run(command_queue, events));
     let net = Net {

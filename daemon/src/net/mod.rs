@@ -31,9 +31,8 @@ use zeroize::Zeroize;
 pub use codec::{CodecError, FrameReceiver, FrameSender, frames, frames_with_idle};
 pub use gossip::{Acceptance, PENDING_MAX};
 pub use handle::{IncomingStreams, Net, start};
-pub use libp2p::Stream;
 pub use peers::Peer;
-pub use streams::{OpenError, PROTOCOL};
+pub use streams::{OpenError, PROTOCOL, Stream};
 pub use wanted::{ADDRESSES_KEPT_MAX, WANTED_MAX};
 
 /// What [`start`] needs to know.

@@ -7,16 +7,21 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use futures::future::{Ready, ready};
+use futures::io::{AsyncRead, AsyncWrite};
 use libp2p::core::transport::PortUse;
 use libp2p::core::{Endpoint, upgrade};
 use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, StreamUpgradeError};
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
-    NetworkBehaviour, NotifyHandler, Stream, StreamProtocol, SubstreamProtocol, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    self, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
+    NetworkBehaviour, NotifyHandler, StreamProtocol, SubstreamProtocol, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
 };
 use libp2p::{InboundUpgrade, Multiaddr, OutboundUpgrade, PeerId};
 use tokio::sync::{mpsc, oneshot};
@@ -46,13 +51,82 @@ pub enum OpenError {
     Failed(String),
 }
 
+/// How a connection is used by streams: how many are open, and until when one was.
+#[derive(Debug)]
+struct Usage {
+    open: usize,
+    last: Instant,
+}
+
+type SharedUsage = Arc<Mutex<Usage>>;
+
+/// One stream's part in the usage of its connection.
+#[derive(Debug)]
+struct Use(SharedUsage);
+
+impl Use {
+    fn begin(usage: &SharedUsage) -> Self {
+        lock(usage).open += 1;
+        Self(Arc::clone(usage))
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let mut usage = lock(&self.0);
+        usage.open = usage.open.saturating_sub(1);
+        usage.last = Instant::now();
+    }
+}
+
+fn lock(usage: &Mutex<Usage>) -> MutexGuard<'_, Usage> {
+    usage.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stream of the sync protocol. While it exists, its connection counts as used.
+#[derive(Debug)]
+pub struct Stream {
+    inner: swarm::Stream,
+    _use: Use,
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_close(cx)
+    }
+}
+
 /// Where an opened stream is awaited.
 pub(super) type Reply = oneshot::Sender<Result<Stream, OpenError>>;
 
 /// The behaviour: see the module.
 pub(super) struct Behaviour {
     incoming: mpsc::Sender<(PeerId, Stream)>,
-    connections: HashMap<PeerId, Vec<ConnectionId>>,
+    connections: HashMap<PeerId, Vec<(ConnectionId, SharedUsage)>>,
+    /// The usage of connections that are made but not announced yet.
+    made: HashMap<ConnectionId, SharedUsage>,
     wanted: HashSet<PeerId>,
     commands: VecDeque<(PeerId, ConnectionId, Command)>,
     waker: Option<Waker>,
@@ -64,6 +138,7 @@ impl Behaviour {
         Self {
             incoming,
             connections: HashMap::new(),
+            made: HashMap::new(),
             wanted: HashSet::new(),
             commands: VecDeque::new(),
             waker: None,
@@ -73,7 +148,7 @@ impl Behaviour {
     /// Opens a stream on the newest connection with that node.
     pub(super) fn open(&mut self, peer: PeerId, reply: Reply) {
         let connection = self.connections.get(&peer).and_then(|all| all.last());
-        match connection.copied() {
+        match connection.map(|(id, _)| *id) {
             Some(connection) => self.push(peer, connection, Command::Open(reply)),
             None => {
                 let _ = reply.send(Err(OpenError::NotConnected));
@@ -87,10 +162,25 @@ impl Behaviour {
         self.wanted = wanted;
         for peer in changed {
             let keep = self.wanted.contains(&peer);
-            for connection in self.connections.get(&peer).cloned().unwrap_or_default() {
+            for (connection, _) in self.connections.get(&peer).cloned().unwrap_or_default() {
                 self.push(peer, connection, Command::Keep(keep));
             }
         }
+    }
+
+    /// The connections to nodes that are not wanted which no stream has used for so long.
+    pub(super) fn unused(&self, idle: Duration, now: Instant) -> Vec<(PeerId, ConnectionId)> {
+        let mut unused = Vec::new();
+        for (peer, connections) in &self.connections {
+            for (connection, usage) in connections {
+                let usage = lock(usage);
+                let is_old = now.saturating_duration_since(usage.last) >= idle;
+                if usage.open == 0 && is_old && !self.wanted.contains(peer) {
+                    unused.push((*peer, *connection));
+                }
+            }
+        }
+        unused
     }
 
     fn push(&mut self, peer: PeerId, connection: ConnectionId, command: Command) {
@@ -100,9 +190,15 @@ impl Behaviour {
         }
     }
 
-    fn handler(&self, peer: PeerId) -> Handler {
+    fn handler(&mut self, peer: PeerId, connection: ConnectionId) -> Handler {
+        let usage = Arc::new(Mutex::new(Usage {
+            open: 0,
+            last: Instant::now(),
+        }));
+        self.made.insert(connection, Arc::clone(&usage));
         Handler {
             peer,
+            usage,
             keep: self.wanted.contains(&peer),
             opening: 0,
             waiting: VecDeque::new(),
@@ -118,37 +214,45 @@ impl NetworkBehaviour for Behaviour {
 
     fn handle_established_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, connection))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, connection))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
-                let all = self.connections.entry(event.peer_id).or_default();
-                all.push(event.connection_id);
+                if let Some(usage) = self.made.remove(&event.connection_id) {
+                    let all = self.connections.entry(event.peer_id).or_default();
+                    all.push((event.connection_id, usage));
+                }
                 // The handler was made before; what is wanted may have changed since.
                 let keep = self.wanted.contains(&event.peer_id);
                 self.push(event.peer_id, event.connection_id, Command::Keep(keep));
             }
+            FromSwarm::DialFailure(event) => {
+                self.made.remove(&event.connection_id);
+            }
+            FromSwarm::ListenFailure(event) => {
+                self.made.remove(&event.connection_id);
+            }
             FromSwarm::ConnectionClosed(event) => {
                 if let Some(all) = self.connections.get_mut(&event.peer_id) {
-                    all.retain(|id| *id != event.connection_id);
+                    all.retain(|(id, _)| *id != event.connection_id);
                     if all.is_empty() {
                         self.connections.remove(&event.peer_id);
                     }
@@ -199,6 +303,7 @@ pub(super) enum Command {
 /// One connection's part of the behaviour.
 pub(super) struct Handler {
     peer: PeerId,
+    usage: SharedUsage,
     keep: bool,
     /// Streams that are being negotiated.
     opening: usize,
@@ -257,13 +362,21 @@ impl ConnectionHandler for Handler {
         match event {
             ConnectionEvent::FullyNegotiatedInbound(event) => {
                 // Over the bound the stream is dropped, which resets it: its opener tries again.
-                if self.incoming.try_send((self.peer, event.protocol)).is_err() {
+                let stream = Stream {
+                    inner: event.protocol,
+                    _use: Use::begin(&self.usage),
+                };
+                if self.incoming.try_send((self.peer, stream)).is_err() {
                     tracing::debug!("reset a stream that another node opened: too many wait");
                 }
             }
             ConnectionEvent::FullyNegotiatedOutbound(event) => {
                 self.opening = self.opening.saturating_sub(1);
-                let _ = event.info.send(Ok(event.protocol));
+                let stream = Stream {
+                    inner: event.protocol,
+                    _use: Use::begin(&self.usage),
+                };
+                let _ = event.info.send(Ok(stream));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
                 self.opening = self.opening.saturating_sub(1);
@@ -292,22 +405,22 @@ impl upgrade::UpgradeInfo for Upgrade {
     }
 }
 
-impl InboundUpgrade<Stream> for Upgrade {
-    type Output = Stream;
+impl InboundUpgrade<swarm::Stream> for Upgrade {
+    type Output = swarm::Stream;
     type Error = Infallible;
-    type Future = Ready<Result<Stream, Infallible>>;
+    type Future = Ready<Result<swarm::Stream, Infallible>>;
 
-    fn upgrade_inbound(self, stream: Stream, _: StreamProtocol) -> Self::Future {
+    fn upgrade_inbound(self, stream: swarm::Stream, _: StreamProtocol) -> Self::Future {
         ready(Ok(stream))
     }
 }
 
-impl OutboundUpgrade<Stream> for Upgrade {
-    type Output = Stream;
+impl OutboundUpgrade<swarm::Stream> for Upgrade {
+    type Output = swarm::Stream;
     type Error = Infallible;
-    type Future = Ready<Result<Stream, Infallible>>;
+    type Future = Ready<Result<swarm::Stream, Infallible>>;
 
-    fn upgrade_outbound(self, stream: Stream, _: StreamProtocol) -> Self::Future {
+    fn upgrade_outbound(self, stream: swarm::Stream, _: StreamProtocol) -> Self::Future {
         ready(Ok(stream))
     }
 }

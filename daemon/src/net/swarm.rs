@@ -8,13 +8,12 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour};
-use libp2p::{
-    PeerId, Stream, Swarm, SwarmBuilder, dns, identify, mdns, noise, ping, quic, tcp, yamux,
-};
+use libp2p::{PeerId, Swarm, SwarmBuilder, dns, identify, mdns, noise, ping, quic, tcp, yamux};
 use tokio::sync::mpsc;
 
+use super::NetError;
 use super::gossip::{self, Gossip};
-use super::{NetError, streams};
+use super::streams::{self, Stream};
 
 /// Names our family of protocols to other nodes.
 pub(super) const FAMILY: &str = "/fingerpost/1";

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fingerpost_config::NetworkSettings;
 use fingerpost_proto::ids::{NetworkId, NodeId};
 use fingerpost_proto::limits;
 use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{self, MessageAcceptance, PublishError, TopicHash};
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping};
 use tokio::sync::mpsc;
 
@@ -19,14 +19,15 @@ use super::handle::Command;
 use super::outbox::Outbox;
 use super::peers;
 use super::requests::Shared;
-use super::swarm::{self, Behaviour, BehaviourEvent};
+use super::swarm::{Behaviour, BehaviourEvent};
 use super::wanted::{ADDRESSES_KEPT_MAX, Wanted};
 use super::{MessageRef, NetError, NetEvent};
 
-/// Most calls to wanted nodes that begin at once.
-const CALLS_AT_ONCE_MAX: usize = 16;
-/// How long calls are put off when there are connections enough.
-const FULL_PAUSE: Duration = Duration::from_secs(30);
+#[path = "calls.rs"]
+mod calls;
+
+use calls::{dial_reason, jitter};
+
 /// How often messages that wait for judgement are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long listeners may take to tell their addresses.
@@ -39,6 +40,8 @@ pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     node: NodeId,
     max_connections: u32,
+    /// How long a connection stays that nobody uses.
+    idle: Duration,
     shared: Arc<Shared>,
     outbox: Outbox,
     /// Somebody takes events.
@@ -54,13 +57,14 @@ impl Task {
     pub(super) fn new(
         swarm: Swarm<Behaviour>,
         node: NodeId,
-        max_connections: u32,
+        settings: &NetworkSettings,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
             swarm,
             node,
-            max_connections,
+            max_connections: settings.max_connections,
+            idle: Duration::from_secs(u64::from(settings.idle_timeout_s)),
             shared,
             outbox: Outbox::default(),
             is_heard: true,
@@ -132,8 +136,9 @@ impl Task {
             self.on_requests();
             self.on_time(Instant::now());
         }
+        commands.close();
         self.drain().await;
-        drop(self);
+        drop((self, commands));
         if let Some(reply) = done {
             let _ = reply.send(());
         }
@@ -157,45 +162,25 @@ impl Task {
                 self.outbox.forget(&id);
                 self.judge(&MessageRef { id, source }, Acceptance::Ignore);
             }
+            self.close_unused(now);
         }
         if self.wanted.next_at().is_some_and(|at| at <= now) {
             self.call_wanted(now);
         }
     }
 
-    fn call_wanted(&mut self, now: Instant) {
-        let has_room = self.connections() < swarm::incoming_max(self.max_connections);
-        for (node, addresses) in self.wanted.take_due(now, CALLS_AT_ONCE_MAX) {
-            if !has_room {
-                self.wanted.put_off(&node, now + FULL_PAUSE);
-            } else if let Err(error) = self.call(&node, addresses) {
-                tracing::debug!(?node, "cannot call: {error}");
-                self.wanted.on_failed(&node, now, jitter());
-            }
+    /// Ends the connections that nobody uses. libp2p does not: gossip keeps a stream open on each.
+    fn close_unused(&mut self, now: Instant) {
+        let behaviour = self.swarm.behaviour();
+        let unused = behaviour.streams.unused(self.idle, now);
+        if unused.is_empty() {
+            return;
         }
-    }
-
-    fn connections(&self) -> u32 {
-        self.swarm
-            .network_info()
-            .connection_counters()
-            .num_connections()
-    }
-
-    fn call(&mut self, node: &NodeId, addresses: Vec<Multiaddr>) -> Result<(), DialError> {
-        let Some(peer) = peers::peer_id(node) else {
-            return Err(DialError::NoAddresses);
-        };
-        let options = DialOpts::peer_id(peer)
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(addresses)
-            // Two nodes that call each other from their listening ports at once would meet in one
-            // connection that each believes it made.
-            .allocate_new_port()
-            .build();
-        match self.swarm.dial(options) {
-            Err(DialError::DialPeerConditionFalse(_)) => Ok(()),
-            outcome => outcome,
+        let in_mesh: HashSet<PeerId> = behaviour.gossip.all_mesh_peers().copied().collect();
+        for (peer, connection) in unused {
+            if !in_mesh.contains(&peer) {
+                self.swarm.close_connection(connection);
+            }
         }
     }
 
@@ -244,29 +229,6 @@ impl Task {
             // Taken out by the loop.
             Command::Shutdown(_) => {}
         }
-    }
-
-    fn dial(&mut self, node: Option<NodeId>, addresses: Vec<Multiaddr>) -> Result<(), DialError> {
-        if let Some(node) = node {
-            let mut all = addresses;
-            for known in self.wanted.addresses(&node) {
-                if !all.contains(&known) {
-                    all.push(known);
-                }
-            }
-            return self.call(&node, all);
-        }
-        if addresses.is_empty() {
-            return Err(DialError::NoAddresses);
-        }
-        for address in addresses {
-            let options = DialOpts::unknown_peer_id()
-                .address(address)
-                .allocate_new_port()
-                .build();
-            self.swarm.dial(options)?;
-        }
-        Ok(())
     }
 
     fn set_wanted(&mut self, list: Vec<(NodeId, Vec<Multiaddr>)>) {
@@ -416,16 +378,6 @@ impl Task {
         }
     }
 
-    fn on_dial_failed(&mut self, peer: Option<PeerId>, error: &DialError) {
-        let node = peer.as_ref().and_then(peers::node_id);
-        let reason = dial_reason(error);
-        tracing::debug!(?node, "a call came to nothing: {reason}");
-        if let Some(node) = &node {
-            self.wanted.on_failed(node, Instant::now(), jitter());
-        }
-        self.emit(NetEvent::DialFailed { node, reason });
-    }
-
     fn on_behaviour_event(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Gossip(gossipsub::Event::Message {
@@ -561,28 +513,4 @@ fn as_texts(addresses: Vec<Multiaddr>) -> Vec<String> {
     texts
         .map(|address| peers::without_peer(address).to_string())
         .collect()
-}
-
-/// Random, so that nodes do not act in step. Without entropy they do; nothing else depends on it.
-fn jitter() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX / 2)
-}
-
-/// What went wrong with a call, in a line.
-fn dial_reason(error: &DialError) -> String {
-    match error {
-        DialError::LocalPeerId { .. } => "it is this node".to_owned(),
-        DialError::NoAddresses => "no address is known".to_owned(),
-        DialError::WrongPeerId { .. } => "another node answers at this address".to_owned(),
-        DialError::Denied { cause } => cause.to_string(),
-        DialError::Transport(tried) => {
-            let mut texts = Vec::new();
-            for (address, error) in tried.iter().take(4) {
-                let address = peers::without_peer(address.clone());
-                texts.push(format!("{address}: {}", super::listen::innermost(error)));
-            }
-            texts.join("; ")
-        }
-        other => other.to_string(),
-    }
 }

@@ -126,21 +126,22 @@ async fn connect(a: &TestNode, b: &TestNode) {
     .await;
 }
 
-/// Publishes until somebody takes it: subscriptions take a moment to be known.
-async fn publish(from: &TestNode, network: NetworkId, bytes: &[u8], listeners: usize) {
+/// Waits until a node knows so many subscribers of a network: that takes a moment.
+async fn known(net: &Net, network: NetworkId, subscribers: usize) {
     let begun = std::time::Instant::now();
-    loop {
-        let known = from.net.subscribers(network).await.unwrap();
-        if known >= listeners {
-            break;
-        }
-        assert!(begun.elapsed() < DEADLINE, "nobody subscribed");
+    while net.subscribers(network).await.unwrap() != subscribers {
+        assert!(
+            begun.elapsed() < DEADLINE,
+            "never {subscribers} subscribers"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(
-        from.net.publish(network, bytes.to_vec()).await.unwrap(),
-        listeners
-    );
+}
+
+async fn publish(from: &TestNode, network: NetworkId, bytes: &[u8], listeners: usize) {
+    known(&from.net, network, listeners).await;
+    let reached = from.net.publish(network, bytes.to_vec()).await;
+    assert_eq!(reached.unwrap(), listeners);
 }
 
 fn network(n: u8) -> NetworkId {
@@ -298,6 +299,30 @@ async fn good_gossip_travels_on_and_other_gossip_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_what_is_wrong_is_not_listened_to_for_a_while() {
+    let (a, b, c) = (node(1, TCP).await, node(2, TCP).await, node(3, TCP).await);
+    for node in [&a, &b, &c] {
+        node.net.subscribe(network(1));
+    }
+    connect(&a, &b).await;
+    connect(&c, &b).await;
+    b.seen(|seen| seen.verdict = Acceptance::Ignore);
+    for n in 0..6 {
+        publish(&a, network(1), &[n], 1).await;
+        until("a stale message", || b.heard(&[n])).await;
+    }
+    b.seen(|seen| seen.verdict = Acceptance::Reject);
+    for wrong in [b"wrong 1", b"wrong 2", b"wrong 3"] {
+        publish(&a, network(1), wrong, 1).await;
+        until("a wrong message", || b.heard(wrong)).await;
+    }
+    publish(&a, network(1), b"more", 1).await;
+    publish(&c, network(1), b"another's", 1).await;
+    until("who did nothing wrong", || b.heard(b"another's")).await;
+    assert!(!b.heard(b"more"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gossip_stays_in_its_network_and_within_its_size() {
     let (a, b) = (node(1, TCP).await, node(2, TCP).await);
     a.net.subscribe(network(1));
@@ -320,11 +345,7 @@ async fn gossip_stays_in_its_network_and_within_its_size() {
         0
     );
     b.net.unsubscribe(network(2));
-    let begun = std::time::Instant::now();
-    while a.net.subscribers(network(2)).await.unwrap() > 0 {
-        assert!(begun.elapsed() < DEADLINE, "it never left");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    known(&a.net, network(2), 0).await;
     assert_eq!(
         a.net
             .publish(network(2), b"too late".to_vec())
@@ -363,6 +384,7 @@ async fn a_node_that_takes_no_events_is_no_stop_for_others() {
         until("back", || deaf.is_connected(&b.id())).await;
     }
     // Its handle still does what it is told.
+    known(&deaf, network(1), 1).await;
     assert_eq!(
         deaf.publish(network(1), b"still here".to_vec())
             .await
@@ -544,11 +566,8 @@ async fn calls_that_come_to_nothing_are_told() {
     until("no address", failed(Some(b.id()), "no address")).await;
     a.net.dial(None, vec!["/ip4/127.0.0.1/tcp/1".to_owned()]);
     until("nobody answers", failed(None, "/ip4/127.0.0.1/tcp/1")).await;
-    a.net.dial(None, a.net.listen_addresses());
-    until("it is us", || {
-        a.seen(|seen| seen.failed.iter().any(|(_, why)| why.contains("this node")))
-    })
-    .await;
+    a.net.dial(Some(a.id()), c.net.listen_addresses());
+    until("it is us", failed(Some(a.id()), "this node")).await;
     assert!(!a.net.is_connected(&b.id()));
     a.net.dial(None, c.net.listen_addresses());
     until("whoever answers", || a.net.is_connected(&c.id())).await;

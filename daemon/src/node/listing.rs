@@ -210,6 +210,8 @@ impl Node {
         edit: impl FnOnce(Option<&Listing>) -> Result<Listing, NodeError>,
     ) -> Result<Edited, NodeError> {
         let _edits = lock(&self.edits);
+        // While the organisation is still to come back from the network, an edit would compete with it.
+        self.own_card(&self.replica(), org)?;
         let current = self.current_listing(&self.replica(), org)?;
         let before = current.listing();
         let after = edit(before.as_ref())?;

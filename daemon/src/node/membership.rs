@@ -25,6 +25,10 @@ use crate::store::SledStorage;
 /// Longest that an invitation may be valid: a year.
 const INVITATION_MAX_S: u64 = 366 * 24 * 60 * 60;
 
+/// How long `join` waits for the first exchange with the inviter, so that its answer can say more.
+const JOIN_WAIT_MS: u64 = 10_000;
+const JOIN_POLL_MS: u64 = 50;
+
 fn same_name(a: &str, b: &str) -> bool {
     a.trim() == b.trim()
 }
@@ -205,13 +209,18 @@ impl Node {
         .map_err(NodeError::internal)??;
         self.sync_soon(inviter);
         // Often the first exchange is over in a moment; if not, it goes on without us.
-        for _ in 0..100 {
-            if self.replica().place_among(&org, &[network]) == Some(Place::Member) {
+        for _ in 0..JOIN_WAIT_MS / JOIN_POLL_MS {
+            if self.has_met(&inviter)? {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(JOIN_POLL_MS)).await;
         }
         self.network_info(network, Some(&org))
+    }
+
+    /// Whether an exchange with a node was ever finished.
+    fn has_met(&self, node: &NodeId) -> Result<bool, NodeError> {
+        Ok(receipts(&self.replica())?.contains_key(node))
     }
 
     pub(super) fn network_info(

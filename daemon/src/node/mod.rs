@@ -24,12 +24,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fingerpost_config::{Home, Settings};
+use fingerpost_proto::api::Traffic;
 use fingerpost_proto::ids::{NodeId, OrgId};
 use fingerpost_proto::replica::{Replica, ReplicaError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::keys::{KeyError, Keys};
 use crate::net::Net;
+use crate::rescue::Rescue;
 use crate::search::{OpenState, SearchError, SearchIndex};
 use crate::store::{SledStorage, StoreError, set_aside};
 
@@ -69,6 +71,7 @@ pub enum OpenError {
 
 /// A running node.
 pub struct Node {
+    home: Home,
     settings: Settings,
     net: Net,
     keys: Mutex<Keys>,
@@ -82,9 +85,12 @@ pub struct Node {
     wake: Notify,
     sessions: Mutex<sessions::Sessions>,
     refused: Mutex<BTreeMap<String, u64>>,
+    traffic: Mutex<Traffic>,
     actor: [u8; 16],
     started_at_s: u64,
     set_aside: Option<PathBuf>,
+    /// Where to find the network again while the store is still empty.
+    rescue: Mutex<Rescue>,
 }
 
 /// What [`Node::open`] hands out besides the node.
@@ -139,6 +145,13 @@ impl Node {
             }
             opened => opened?,
         };
+        let rescue = Rescue::load(home.dir());
+        if replica.networks().next().is_none() {
+            for charter in rescue.charters() {
+                tracing::warn!("the store knows nothing of the network {}: asking its nodes", charter.name);
+                replica.add_network(charter)?;
+            }
+        }
         let (index, state) = SearchIndex::open(&home.index())?;
         let refill = match state {
             OpenState::Ready { marker } => replica.changed_since(marker.unwrap_or(0))?,
@@ -150,6 +163,7 @@ impl Node {
         replica.poll_changes();
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let node = Arc::new(Self {
+            home,
             settings,
             net,
             keys: Mutex::new(keys),
@@ -162,9 +176,11 @@ impl Node {
             wake: Notify::new(),
             sessions: Mutex::default(),
             refused: Mutex::default(),
+            traffic: Mutex::default(),
             actor: crate::keys::random()?,
             started_at_s: now_s(),
             set_aside: aside,
+            rescue: Mutex::new(rescue),
         });
         let filler = Arc::clone(&node);
         // A large index takes a while: answers come from what is there already.

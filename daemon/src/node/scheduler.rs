@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fingerpost_proto::ids::NodeId;
+use fingerpost_proto::limits;
+use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
+use fingerpost_proto::storage::{Batch, Storage, Table};
 
+use super::{Node, lock};
 use super::names::card_of;
-use super::Node;
 use crate::keys::random;
+use crate::rescue::Rescue;
+use crate::store::SledStorage;
 
 /// How often the set of wanted connections is looked over.
 const WANTED_EVERY: Duration = Duration::from_secs(2);
@@ -62,7 +67,12 @@ impl Node {
     fn refresh_wanted(&self, known: &mut BTreeMap<NodeId, Instant>) {
         let connected = self.net().connected();
         let mut wanted = Vec::new();
-        for (node, addresses) in self.member_nodes() {
+        let mut nodes = self.member_nodes();
+        if nodes.is_empty() {
+            // The store is new or was lost: the nodes that were known before show the way.
+            nodes.extend(lock(&self.rescue).nodes().clone());
+        }
+        for (node, addresses) in nodes {
             let since = *known.entry(node).or_insert_with(Instant::now);
             let ours_to_dial = self.id() < node || since.elapsed() >= OTHER_SIDE_DIALS_AFTER;
             if connected.contains(&node) || (ours_to_dial && !addresses.is_empty()) {
@@ -73,6 +83,30 @@ impl Node {
             }
         }
         self.net().set_wanted(wanted);
+        self.write_rescue();
+    }
+
+    /// Keeps the rescue file in step with what the store knows, once the store knows something.
+    fn write_rescue(&self) {
+        let lost = |org: &_| self.own_card(&self.replica(), org).is_err();
+        if self.own_orgs().iter().any(lost) {
+            return;
+        }
+        let nodes = self.member_nodes();
+        let charters: Vec<_> = {
+            let replica = self.replica();
+            let active = replica.networks().filter(|(id, _)| replica.is_active(id));
+            active.map(|(id, charter)| (id, charter.to_bytes())).collect()
+        };
+        let now = Rescue::new(charters, nodes);
+        let mut written = lock(&self.rescue);
+        if *written == now {
+            return;
+        }
+        match now.save(self.home.dir()) {
+            Ok(()) => *written = now,
+            Err(error) => tracing::warn!("the rescue file could not be written: {error}"),
+        }
     }
 
     fn member_nodes(&self) -> BTreeMap<NodeId, Vec<String>> {
@@ -86,6 +120,37 @@ impl Node {
             }
         }
         nodes.remove(&self.id());
+        for (node, addresses) in &mut nodes {
+            for address in remembered(&replica, node) {
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+        }
         nodes
     }
+
+    /// Remembers an address at which a node answered, for after a restart.
+    pub(super) fn remember_address(&self, node: &NodeId, address: &str) {
+        let mut replica = self.replica();
+        let mut addresses = remembered(&replica, node);
+        if addresses.first().is_some_and(|first| first == address) {
+            return;
+        }
+        addresses.retain(|known| known != address);
+        addresses.insert(0, address.to_owned());
+        addresses.truncate(limits::ADDRESSES_MAX);
+        let mut batch = Batch::default();
+        batch.put(Table::Peers, *node.as_bytes(), addresses.join("\n").into_bytes());
+        if let Err(error) = replica.storage_mut().commit(batch) {
+            tracing::error!("an address could not be remembered: {error}");
+        }
+    }
+}
+
+/// The addresses at which a node answered before, the last one first.
+fn remembered(replica: &Replica<SledStorage>, node: &NodeId) -> Vec<String> {
+    let stored = replica.storage().get(Table::Peers, node.as_bytes()).ok().flatten();
+    let text = stored.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }

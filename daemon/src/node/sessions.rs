@@ -64,6 +64,9 @@ fn jitter(range: std::ops::Range<u64>) -> Duration {
 impl Node {
     /// A connection to a node exists. Whoever dialled begins the exchange.
     pub fn peer_connected(&self, node: NodeId, address: String, outbound: bool) {
+        if outbound {
+            self.remember_address(&node, &address);
+        }
         let mut sessions = lock(&self.sessions);
         let peer = sessions.peers.entry(node).or_default();
         peer.address = address;
@@ -256,12 +259,21 @@ impl Node {
         let (mut sender, mut receiver) = frames(stream);
         let session = Mutex::new(session);
         let handled = Notify::new();
-        {
+        let result = {
             let write = self.write_frames(&session, &mut sender, &handled);
             let read = self.read_frames(&session, &mut receiver, &handled);
-            tokio::try_join!(write, read)?;
-        }
-        sender.finish().await?;
+            tokio::try_join!(write, read)
+        };
+        let finished = match result {
+            Ok(_) => sender.finish().await.map_err(RunError::Codec),
+            Err(error) => Err(error),
+        };
+        let mut traffic = lock(&self.traffic);
+        traffic.sessions += u64::from(finished.is_ok());
+        traffic.sent_bytes += sender.wire_bytes();
+        traffic.received_bytes += receiver.wire_bytes();
+        drop(traffic);
+        finished?;
         Ok(session.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 

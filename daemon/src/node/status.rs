@@ -57,6 +57,7 @@ impl Node {
             },
             warnings,
             refused: lock(&self.refused).clone(),
+            traffic: *lock(&self.traffic),
         })
     }
 
@@ -156,6 +157,14 @@ impl Node {
                 "the store was damaged when this node started and is now {}; peers fill the new one",
                 path.display()
             ));
+        }
+        for org in self.own_orgs() {
+            if self.own_card(&self.replica(), &org).is_err() {
+                warnings.push(format!(
+                    "{} is not in the store, though its key is here: it comes back from the network with the next exchange",
+                    org.short()
+                ));
+            }
         }
         for proof in self.replica().proofs()? {
             warnings.push(format!(
