@@ -68,7 +68,9 @@ impl Standing {
 }
 
 /// Where an organisation stands in a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// A member: its documents are held and shown.
@@ -92,13 +94,19 @@ impl Roster {
     pub fn compute(charter: &Charter, standings: &BTreeMap<OrgId, Standing>) -> Self {
         let invited = invitation_winners(standings);
         let counts = |org: &OrgId, vouch: &ProvenVouch| {
-            vouch.by_invitation.is_none_or(|(_, key)| invited.get(&key).map(|(_, org)| org) == Some(org))
+            vouch
+                .by_invitation
+                .is_none_or(|(_, key)| invited.get(&key).map(|(_, org)| org) == Some(org))
         };
         // Who vouches for whom, then outwards from the anchors: each edge is walked once.
         let mut vouched: BTreeMap<OrgId, BTreeSet<OrgId>> = BTreeMap::new();
         for (org, standing) in standings {
             let ever_accepted = standing.epoch > 0 || standing.left_epoch > 0;
-            for vouch in standing.vouches.iter().filter(|v| ever_accepted && counts(org, v)) {
+            for vouch in standing
+                .vouches
+                .iter()
+                .filter(|v| ever_accepted && counts(org, v))
+            {
                 vouched.entry(vouch.voucher).or_default().insert(*org);
             }
         }
@@ -133,8 +141,15 @@ impl Roster {
                 Some((*org, place))
             })
             .collect();
-        let members = places.values().filter(|place| **place == Place::Member).count();
-        Self { places, admitted, members }
+        let members = places
+            .values()
+            .filter(|place| **place == Place::Member)
+            .count();
+        Self {
+            places,
+            admitted,
+            members,
+        }
     }
 
     /// Where an organisation stands; `None` if the network knows nothing of it.
@@ -206,20 +221,35 @@ mod tests {
             left_epoch: 0,
             vouches: vouchers
                 .iter()
-                .map(|n| ProvenVouch { voucher: org(*n), by_invitation: None })
+                .map(|n| ProvenVouch {
+                    voucher: org(*n),
+                    by_invitation: None,
+                })
                 .collect(),
         }
     }
 
     fn roster(charter: &Charter, standings: &[(u8, Standing)]) -> Roster {
-        Roster::compute(charter, &standings.iter().map(|(n, s)| (org(*n), s.clone())).collect())
+        Roster::compute(
+            charter,
+            &standings
+                .iter()
+                .map(|(n, s)| (org(*n), s.clone()))
+                .collect(),
+        )
     }
 
     #[test]
     fn vouches_reach_outwards_from_the_anchors() {
         let one = roster(
             &charter(&[1], 1),
-            &[(1, standing(&[])), (2, standing(&[1])), (3, standing(&[2])), (4, standing(&[5])), (5, standing(&[4]))],
+            &[
+                (1, standing(&[])),
+                (2, standing(&[1])),
+                (3, standing(&[2])),
+                (4, standing(&[5])),
+                (5, standing(&[4])),
+            ],
         );
         assert_eq!(one.member_count(), 3);
         assert_eq!(one.place_of(&org(3)), Some(Place::Member));
@@ -231,7 +261,11 @@ mod tests {
     #[test]
     fn with_two_vouches_needed_one_member_admits_nobody() {
         let sybils: Vec<(u8, Standing)> = (10..60).map(|n| (n, standing(&[2, n + 1]))).collect();
-        let mut all = vec![(1, standing(&[])), (2, standing(&[])), (3, standing(&[1, 2]))];
+        let mut all = vec![
+            (1, standing(&[])),
+            (2, standing(&[])),
+            (3, standing(&[1, 2])),
+        ];
         all.extend(sybils);
         let roster = roster(&charter(&[1, 2], 2), &all);
         assert_eq!(roster.member_count(), 3);
@@ -239,14 +273,23 @@ mod tests {
 
     #[test]
     fn leaving_moves_nobody_else_and_coming_back_is_possible() {
-        let left = Standing { left_epoch: 1, ..standing(&[1]) };
+        let left = Standing {
+            left_epoch: 1,
+            ..standing(&[1])
+        };
         let of_two = |two: Standing| {
-            roster(&charter(&[1], 1), &[(1, standing(&[])), (2, two), (3, standing(&[2]))])
+            roster(
+                &charter(&[1], 1),
+                &[(1, standing(&[])), (2, two), (3, standing(&[2]))],
+            )
         };
         let gone = of_two(left.clone());
         assert_eq!(gone.place_of(&org(2)), Some(Place::Left));
         assert!(gone.is_member(&org(3)));
-        let dropped_card = of_two(Standing { epoch: 0, ..left.clone() });
+        let dropped_card = of_two(Standing {
+            epoch: 0,
+            ..left.clone()
+        });
         assert_eq!(dropped_card, gone);
         assert!(of_two(Standing { epoch: 2, ..left }).is_member(&org(2)));
     }
@@ -254,10 +297,16 @@ mod tests {
     #[test]
     fn an_invitation_vouches_once() {
         let by = |at_s| Standing {
-            vouches: vec![ProvenVouch { voucher: org(1), by_invitation: Some((at_s, [7; 32])) }],
+            vouches: vec![ProvenVouch {
+                voucher: org(1),
+                by_invitation: Some((at_s, [7; 32])),
+            }],
             ..standing(&[])
         };
-        let roster = roster(&charter(&[1], 1), &[(1, standing(&[])), (2, by(20)), (3, by(10))]);
+        let roster = roster(
+            &charter(&[1], 1),
+            &[(1, standing(&[])), (2, by(20)), (3, by(10))],
+        );
         assert_eq!(roster.place_of(&org(2)), Some(Place::Applicant));
         assert!(roster.is_member(&org(3)));
     }

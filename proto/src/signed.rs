@@ -57,12 +57,19 @@ impl<T: Statement> Signed<T> {
     pub fn sign(statement: T, key: &SecretKey) -> Self {
         let payload = cbor::to_vec(&statement);
         let signature = key.sign(T::DOMAIN, &payload);
-        Self { statement, payload, signature }
+        Self {
+            statement,
+            payload,
+            signature,
+        }
     }
 
     /// The form that is sent and stored.
     pub fn to_bytes(&self) -> Vec<u8> {
-        cbor::to_vec(&Carried { payload: self.payload.clone(), signature: self.signature })
+        cbor::to_vec(&Carried {
+            payload: self.payload.clone(),
+            signature: self.signature,
+        })
     }
 
     /// Decodes without checking the signature; for bytes that this node checked before it stored
@@ -76,7 +83,11 @@ impl<T: Statement> Signed<T> {
         }
         let Carried { payload, signature } = cbor::from_slice(bytes)?;
         let statement = cbor::from_slice(&payload)?;
-        Ok(Self { statement, payload, signature })
+        Ok(Self {
+            statement,
+            payload,
+            signature,
+        })
     }
 
     /// Decodes and checks the signature over the carried payload.
@@ -85,7 +96,12 @@ impl<T: Statement> Signed<T> {
     /// Any [`SignedError`].
     pub fn verified(bytes: &[u8]) -> Result<Self, SignedError> {
         let signed = Self::from_trusted(bytes)?;
-        verify(T::DOMAIN, signed.statement.signer(), &signed.payload, &signed.signature)?;
+        verify(
+            T::DOMAIN,
+            signed.statement.signer(),
+            &signed.payload,
+            &signed.signature,
+        )?;
         Ok(signed)
     }
 
@@ -96,7 +112,11 @@ impl<T: Statement> Signed<T> {
     pub fn from_parts(statement: T, signature: [u8; 64]) -> Result<Self, SignedError> {
         let payload = cbor::to_vec(&statement);
         verify(T::DOMAIN, statement.signer(), &payload, &signature)?;
-        Ok(Self { statement, payload, signature })
+        Ok(Self {
+            statement,
+            payload,
+            signature,
+        })
     }
 
     /// What is stated.
@@ -136,13 +156,23 @@ impl<T: Statement> Carry<T> {
     /// # Errors
     /// Any [`SignedError`]; text that is not base64url counts as malformed.
     pub fn verified(&self) -> Result<Signed<T>, SignedError> {
+        Signed::verified(&self.bytes()?)
+    }
+
+    /// Decodes without checking the signature: what it claims, to see whether a check is worth while.
+    ///
+    /// # Errors
+    /// [`SignedError::TooLarge`], [`SignedError::Malformed`].
+    pub fn claimed(&self) -> Result<T, SignedError> {
+        Ok(Signed::from_trusted(&self.bytes()?)?.statement)
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, SignedError> {
         if self.text.len() > T::MAX_BYTES * 2 {
             return Err(SignedError::TooLarge);
         }
-        let bytes = data_encoding::BASE64URL_NOPAD
-            .decode(self.text.as_bytes())
-            .map_err(|_| CborError::Malformed)?;
-        Signed::verified(&bytes)
+        let bytes = data_encoding::BASE64URL_NOPAD.decode(self.text.as_bytes());
+        Ok(bytes.map_err(|_| CborError::Malformed)?)
     }
 }
 
@@ -161,6 +191,9 @@ impl<T> serde::Serialize for Carry<T> {
 impl<'de, T> serde::Deserialize<'de> for Carry<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Ok(Self { text, kind: PhantomData })
+        Ok(Self {
+            text,
+            kind: PhantomData,
+        })
     }
 }

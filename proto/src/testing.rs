@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::card::{Card, Membership};
-use crate::certificate::{Delegated, Delegation, Departure, FORMAT as CERTIFICATE_FORMAT, Role, Vouch};
+use crate::certificate::{
+    Delegated, Delegation, Departure, FORMAT as CERTIFICATE_FORMAT, Role, Vouch,
+};
 use crate::charter::{Charter, FORMAT as CHARTER_FORMAT};
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId};
 use crate::keys::SecretKey;
@@ -42,7 +44,12 @@ impl Party {
     pub(crate) fn on(org: u32, node: u32, role: Role) -> Self {
         let (root, node) = (key(1, org), key(2, node));
         let delegation = delegation(&root, node.node_id(), role, 0, None);
-        Self { root, node, delegation, instance: Instance([7; 8]) }
+        Self {
+            root,
+            node,
+            delegation,
+            instance: Instance([7; 8]),
+        }
     }
 
     pub(crate) fn org(&self) -> OrgId {
@@ -54,17 +61,26 @@ impl Party {
     }
 
     pub(crate) fn writer(&self) -> Writer {
-        Writer { node: self.id(), instance: self.instance }
+        Writer {
+            node: self.id(),
+            instance: self.instance,
+        }
     }
 
     pub(crate) fn doc(&self, name: DocName) -> DocKey {
-        DocKey { org: self.org(), name }
+        DocKey {
+            org: self.org(),
+            name,
+        }
     }
 
     /// The same node under another delegation.
     pub(crate) fn delegated(&self, role: Role, from_s: u64, until_s: Option<u64>) -> Self {
         let delegation = delegation(&self.root, self.id(), role, from_s, until_s);
-        Self { delegation, ..self.clone() }
+        Self {
+            delegation,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn vouch(&self, network: NetworkId, subject: OrgId) -> Delegated<Vouch> {
@@ -81,16 +97,24 @@ impl Party {
 
     /// What a card says of one network: the epoch, and who vouches.
     pub(crate) fn membership(&self, network: NetworkId, epoch: u32, by: &[&Party]) -> Membership {
-        let vouches =
-            by.iter().map(|voucher| (voucher.org(), voucher.vouch(network, self.org()))).collect();
-        Membership { epoch, accepted_at_s: NOW_S, vouches, ..Membership::default() }
+        let vouches = by
+            .iter()
+            .map(|voucher| (voucher.org(), voucher.vouch(network, self.org())))
+            .collect();
+        Membership {
+            epoch,
+            accepted_at_s: NOW_S,
+            vouches,
+            ..Membership::default()
+        }
     }
 
     /// A card that accepts some networks.
     pub(crate) fn card(&self, networks: &[(NetworkId, u32, &[&Party])]) -> Card {
         let mut card = Card::new("An organisation");
         for (network, epoch, by) in networks {
-            card.networks.insert(*network, self.membership(*network, *epoch, by));
+            card.networks
+                .insert(*network, self.membership(*network, *epoch, by));
         }
         card
     }
@@ -128,7 +152,12 @@ impl Party {
 
     /// The first card, which accepts one network in epoch 1.
     pub(crate) fn first_card(&self, network: NetworkId, by: &[&Party]) -> Item {
-        self.item(DocName::Card, 1, &[], &self.card(&[(network, 1, by)]).to_bytes())
+        self.item(
+            DocName::Card,
+            1,
+            &[],
+            &self.card(&[(network, 1, by)]).to_bytes(),
+        )
     }
 
     pub(crate) fn departure(&self, membership: &Membership, network: NetworkId, at_s: u64) -> Item {
@@ -158,14 +187,21 @@ impl Party {
     }
 
     /// Publishes a state of this organisation's own.
-    pub(crate) fn publish<S: Storage>(&self, replica: &mut Replica<S>, name: DocName, state: &[u8]) {
+    pub(crate) fn publish<S: Storage>(
+        &self,
+        replica: &mut Replica<S>,
+        name: DocName,
+        state: &[u8],
+    ) {
         let draft = Draft {
             key: self.doc(name),
             state: state.to_vec(),
             heads: Vec::new(),
             delegation: self.delegation.clone(),
         };
-        replica.publish(NOW_S, draft, &self.node, self.instance, Batch::default()).unwrap();
+        replica
+            .publish(NOW_S, draft, &self.node, self.instance, Batch::default())
+            .unwrap();
     }
 }
 
@@ -178,7 +214,17 @@ pub(crate) fn delegation(
 ) -> Signed<Delegation> {
     let format = CERTIFICATE_FORMAT;
     let org = root.org_id();
-    Signed::sign(Delegation { format, org, node, role, not_before_s, not_after_s }, root)
+    Signed::sign(
+        Delegation {
+            format,
+            org,
+            node,
+            role,
+            not_before_s,
+            not_after_s,
+        },
+        root,
+    )
 }
 
 /// A charter; `number` tells networks apart.
@@ -200,13 +246,21 @@ pub(crate) fn charter(number: u8, vouches_needed: u32, anchors: &[&Party]) -> Ch
 pub(crate) fn listing(shard: u16, services: usize, text: &str) -> Vec<u8> {
     let mut state = ShardState::empty(shard);
     if shard == 0 {
-        let organization = Organization { id: "o".into(), name: "An organisation".into(), ..Organization::default() };
+        let organization = Organization {
+            id: "o".into(),
+            name: "An organisation".into(),
+            ..Organization::default()
+        };
         state.organization = Some(organization);
     }
     for number in 0..services {
         state.services.insert(Service {
             id: format!("service-{number}"),
-            name: if number == 0 { format!("Advice {text}") } else { "Advice".into() },
+            name: if number == 0 {
+                format!("Advice {text}")
+            } else {
+                "Advice".into()
+            },
             ..Service::default()
         });
     }
@@ -228,13 +282,23 @@ pub(crate) fn is_accepted(outcome: &Outcome) -> bool {
 /// The same item without its state.
 pub(crate) fn without_state(item: &Item) -> Item {
     match item.clone() {
-        Item::Record { record, delegation, .. } => Item::Record { record, delegation, state: None },
+        Item::Record {
+            record, delegation, ..
+        } => Item::Record {
+            record,
+            delegation,
+            state: None,
+        },
         departure => departure,
     }
 }
 
 /// What is shown of every document that is held.
 pub(crate) fn all_shown<S: Storage>(replica: &Replica<S>) -> BTreeMap<DocKey, Vec<u8>> {
-    let keys = replica.organisations().into_iter().flat_map(|org| replica.documents_of(&org).collect::<Vec<_>>());
-    keys.filter_map(|key| Some((key, replica.shown(&key).unwrap()?.state))).collect()
+    let keys = replica
+        .organisations()
+        .into_iter()
+        .flat_map(|org| replica.documents_of(&org).collect::<Vec<_>>());
+    keys.filter_map(|key| Some((key, replica.shown(&key).unwrap()?.state)))
+        .collect()
 }

@@ -30,11 +30,17 @@ impl Delegations {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        cbor::to_vec(&Stored(self.0.iter().map(|one| one.to_bytes().into()).collect()))
+        cbor::to_vec(&Stored(
+            self.0.iter().map(|one| one.to_bytes().into()).collect(),
+        ))
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(super) fn contains(&self, delegation: &Delegation) -> bool {
+        self.0.iter().any(|one| one.get() == delegation)
     }
 
     /// Adds one, and lets the oldest go if there are too many. Answers whether anything changed.
@@ -79,13 +85,19 @@ pub(super) fn check(
 ) -> Result<(), Refusal> {
     let node = record.writer.node;
     let Some(delegation) = delegation.map(Signed::get).filter(|one| is_of(one, record)) else {
-        return Err(Refusal::NotDelegated { org: record.org, node });
+        return Err(Refusal::NotDelegated {
+            org: record.org,
+            node,
+        });
     };
     if !delegation.holds_at(record.issued_at_s) {
         return Err(Refusal::DelegationNotValid(node));
     }
     if !delegation.role.may_write(record.document) {
-        return Err(Refusal::RoleForbids { role: delegation.role, document: record.document });
+        return Err(Refusal::RoleForbids {
+            role: delegation.role,
+            document: record.document,
+        });
     }
     Ok(())
 }

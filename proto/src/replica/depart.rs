@@ -37,11 +37,18 @@ impl<S: Storage> Replica<S> {
         };
         let card = self.shown_card(&org)?;
         let accepted = card.as_ref().and_then(|card| card.networks.get(&network));
-        let standing =
-            Standing::of(&network, &org, accepted, Some((departure.epoch, &membership)))
-                .unwrap_or_default();
+        let standing = Standing::of(
+            &network,
+            &org,
+            accepted,
+            Some((departure.epoch, &membership)),
+        )
+        .unwrap_or_default();
         let vouches = standing.vouches.clone();
-        let room = self.networks.get_mut(&network).map(|known| known.has_room_for(&org, || vouches));
+        let room = self
+            .networks
+            .get_mut(&network)
+            .map(|known| known.has_room_for(&org, || vouches));
         if room == Some(false) {
             return Ok(Outcome::Refused(Refusal::TooManyApplicants));
         }
@@ -56,8 +63,15 @@ impl<S: Storage> Replica<S> {
         self.keep_departed_node(item, &mut writes)?;
         writes.put_standing(network, org, Some(standing));
         self.apply(writes)?;
-        let key = DocKey { org, name: DocName::Card };
-        Ok(Outcome::Accepted(Accepted { key, id: RecordId::from_bytes(id), only_state: false }))
+        let key = DocKey {
+            org,
+            name: DocName::Card,
+        };
+        Ok(Outcome::Accepted(Accepted {
+            key,
+            id: RecordId::from_bytes(id),
+            only_state: false,
+        }))
     }
 
     /// What to say of a departure that changes nothing: of several, the one of the highest epoch is
@@ -67,7 +81,10 @@ impl<S: Storage> Replica<S> {
             return Some(Outcome::Refused(Refusal::NotAMember(departure.org)));
         };
         let held = network.departures.get(&departure.org)?;
-        match (departure.epoch.cmp(&network.left_epoch(&departure.org)), id.cmp(held)) {
+        match (
+            departure.epoch.cmp(&network.left_epoch(&departure.org)),
+            id.cmp(held),
+        ) {
             (_, Ordering::Equal) => Some(Outcome::AlreadyKnown),
             (Ordering::Less, _) | (Ordering::Equal, Ordering::Greater) => Some(Outcome::Dominated),
             _ => None,
@@ -81,7 +98,10 @@ impl<S: Storage> Replica<S> {
         org: &OrgId,
     ) -> Result<Option<(u32, Membership)>, ReplicaError<S::Error>> {
         let damaged = || ReplicaError::Damaged(Table::Departures);
-        match self.storage.get(Table::Departures, &standing_key(network, org))? {
+        match self
+            .storage
+            .get(Table::Departures, &standing_key(network, org))?
+        {
             None => Ok(None),
             Some(bytes) => {
                 let held = view::stored_departure(&bytes).ok_or_else(damaged)?;
@@ -94,12 +114,7 @@ impl<S: Storage> Replica<S> {
 
     /// The organisations whose documents are held, but that would share no network with this node any
     /// more if `org` stood in `network` as `standing` says.
-    fn strangers_after(
-        &self,
-        network: &NetworkId,
-        org: &OrgId,
-        standing: &Standing,
-    ) -> Vec<OrgId> {
+    fn strangers_after(&self, network: &NetworkId, org: &OrgId, standing: &Standing) -> Vec<OrgId> {
         let active: Vec<_> = self
             .networks
             .iter()
@@ -109,10 +124,12 @@ impl<S: Storage> Replica<S> {
             })
             .collect();
         let accepts = |candidate: &OrgId| {
-            active.iter().any(|(id, known)| match *id == network && candidate == org {
-                true => standing.accepts(),
-                false => known.accepts(candidate),
-            })
+            active
+                .iter()
+                .any(|(id, known)| match *id == network && candidate == org {
+                    true => standing.accepts(),
+                    false => known.accepts(candidate),
+                })
         };
         // Others are concerned only when this node itself takes part no longer.
         let candidates = match self.own.contains(org) {
@@ -133,8 +150,14 @@ impl<S: Storage> Replica<S> {
         let mut held = self.delegations(&org, &node)?;
         let full = held.is_empty() && self.count_nodes(&org)? >= limits::NODES_PER_ORG_MAX;
         if !full && held.add(&item.delegation) {
-            writes.batch.put(Table::Delegations, delegation_key(&org, &node), held.encode());
-            writes.batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+            writes.batch.put(
+                Table::Delegations,
+                delegation_key(&org, &node),
+                held.encode(),
+            );
+            writes
+                .batch
+                .put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
         }
         Ok(())
     }

@@ -24,7 +24,9 @@ impl<S: Storage> Replica<S> {
 
     pub(super) fn note_change(&mut self, key: DocKey, writes: &mut Writes) {
         self.journal += 1;
-        writes.batch.put(Table::Journal, self.journal.to_be_bytes(), key.to_bytes());
+        writes
+            .batch
+            .put(Table::Journal, self.journal.to_be_bytes(), key.to_bytes());
         writes.changes.push(Change::Document(key));
     }
 
@@ -44,12 +46,13 @@ impl<S: Storage> Replica<S> {
     /// [`ReplicaError`].
     pub fn changed_since(&self, after: u64) -> Result<Vec<DocKey>, ReplicaError<S::Error>> {
         let mut keys = Vec::new();
-        self.storage.scan(Table::Journal, &[], &mut |number_key, key| {
-            if number(number_key).is_some_and(|number| number > after) {
-                keys.extend(DocKey::from_bytes(key));
-            }
-            true
-        })?;
+        self.storage
+            .scan(Table::Journal, &[], &mut |number_key, key| {
+                if number(number_key).is_some_and(|number| number > after) {
+                    keys.extend(DocKey::from_bytes(key));
+                }
+                true
+            })?;
         keys.sort_unstable();
         keys.dedup();
         Ok(keys)

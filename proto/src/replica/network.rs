@@ -78,14 +78,19 @@ impl Network {
 
     /// The epoch that an organisation's departure ends; 0 if it never left.
     pub(super) fn left_epoch(&self, org: &OrgId) -> u32 {
-        self.standings.get(org).map_or(0, |standing| standing.left_epoch)
+        self.standings
+            .get(org)
+            .map_or(0, |standing| standing.left_epoch)
     }
 
     pub(super) fn refresh(&mut self) -> &Roster {
         if self.stale {
             self.roster = Roster::compute(&self.charter, &self.standings);
-            self.pending =
-                self.standings.keys().filter(|org| !self.roster.is_admitted(org)).count();
+            self.pending = self
+                .standings
+                .keys()
+                .filter(|org| !self.roster.is_admitted(org))
+                .count();
             self.used_keys = self.standings.values().flat_map(invitation_keys).collect();
             self.computed_at = self.standings.len();
             self.stale = false;
@@ -116,14 +121,24 @@ impl Network {
         let is_admitted =
             |org: &OrgId| self.roster.is_admitted(org) || self.charter.anchors.contains(org);
         let unused = |vouch: &&ProvenVouch| {
-            vouch.by_invitation.is_none_or(|(_, key)| !self.used_keys.contains(&key))
+            vouch
+                .by_invitation
+                .is_none_or(|(_, key)| !self.used_keys.contains(&key))
         };
-        let vouchers: BTreeSet<OrgId> =
-            vouches.iter().filter(unused).map(|vouch| vouch.voucher).filter(is_admitted).collect();
+        let vouchers: BTreeSet<OrgId> = vouches
+            .iter()
+            .filter(unused)
+            .map(|vouch| vouch.voucher)
+            .filter(is_admitted)
+            .collect();
         is_admitted(org) || vouchers.len() >= self.charter.vouches_needed as usize
     }
 }
 
 fn invitation_keys(standing: &Standing) -> impl Iterator<Item = [u8; 32]> {
-    standing.vouches.iter().filter_map(|vouch| vouch.by_invitation).map(|(_, key)| key)
+    standing
+        .vouches
+        .iter()
+        .filter_map(|vouch| vouch.by_invitation)
+        .map(|(_, key)| key)
 }

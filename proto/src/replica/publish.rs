@@ -65,10 +65,17 @@ impl<S: Storage> Replica<S> {
                 fresh
             }
         };
-        let writer = Writer { node: key.node_id(), instance };
+        let writer = Writer {
+            node: key.node_id(),
+            instance,
+        };
         let entry = self.entry(&draft.key)?;
         let (own, saw) = merged_clock(entry.current.iter().map(|kept| kept.record.get()), &writer);
-        let written = if self.behind { 0 } else { self.last_written(&draft.key)? };
+        let written = if self.behind {
+            0
+        } else {
+            self.last_written(&draft.key)?
+        };
         let seq = own.max(written) + 1;
         let mut heads = draft.heads;
         heads.sort();
@@ -85,7 +92,9 @@ impl<S: Storage> Replica<S> {
             issued_at_s: now_s,
         };
         let record = SignedRecord::sign(record, key)?;
-        writes.batch.put(Table::Meta, written_key(&draft.key), seq.to_be_bytes());
+        writes
+            .batch
+            .put(Table::Meta, written_key(&draft.key), seq.to_be_bytes());
         let item = CheckedRecord {
             record: record.clone(),
             delegation: Some(draft.delegation),

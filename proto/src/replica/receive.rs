@@ -10,6 +10,7 @@ use super::{
 };
 use crate::card::Card;
 use crate::cbor;
+use crate::certificate::FORMAT;
 use crate::ids::{DocKey, OrgId, RecordId};
 use crate::limits;
 use crate::record::SignedRecord;
@@ -65,7 +66,10 @@ impl<S: Storage> Replica<S> {
         let key = record.key();
         let mut entry = self.entry(&key)?;
         // What is known already costs one look-up, whoever sends it.
-        let held = entry.current.iter().position(|kept| kept.record.id() == item.record.id());
+        let held = entry
+            .current
+            .iter()
+            .position(|kept| kept.record.id() == item.record.id());
         if let Some(kept) = held.and_then(|at| entry.current.get_mut(at)) {
             return match item.state {
                 Some((state, parsed)) if !kept.has_state => {
@@ -89,10 +93,15 @@ impl<S: Storage> Replica<S> {
         if let Err(refusal) = self.check_delegation(&item, &mut writes.batch)? {
             return Ok(Outcome::Refused(refusal));
         }
+        if let Some(card) = card {
+            self.learn_nodes(&item.record, card, &mut writes.batch)?;
+        }
         self.note_equivocation(&key, &entry, &item.record, &mut writes)?;
-        if entry.current.iter().any(|kept| {
-            item.record.get().compare(kept.record.get()) == Some(Ordering::Less)
-        }) {
+        if entry
+            .current
+            .iter()
+            .any(|kept| item.record.get().compare(kept.record.get()) == Some(Ordering::Less))
+        {
             self.apply(writes)?;
             return Ok(Outcome::Dominated);
         }
@@ -104,7 +113,11 @@ impl<S: Storage> Replica<S> {
         }
         self.follow_card(key, &entry, before, (id, parsed.as_ref()), &mut writes)?;
         self.write_entry(key, &entry, writes)?;
-        Ok(Outcome::Accepted(Accepted { key, id, only_state: false }))
+        Ok(Outcome::Accepted(Accepted {
+            key,
+            id,
+            only_state: false,
+        }))
     }
 
     fn fill_state(
@@ -116,12 +129,21 @@ impl<S: Storage> Replica<S> {
         state: &State,
     ) -> Received<S> {
         let mut writes = Writes::default();
-        writes.batch.put(Table::States, state_key(&key, &record.id()), bytes);
+        writes
+            .batch
+            .put(Table::States, state_key(&key, &record.id()), bytes);
+        if let State::Card(card) = state {
+            self.learn_nodes(record, card, &mut writes.batch)?;
+        }
         let gone = entry.fallback.take().into_iter().collect();
         settle_fallback(&mut entry, gone, &key, &mut writes.batch);
         self.follow_card(key, &entry, None, (record.id(), Some(state)), &mut writes)?;
         self.write_entry(key, &entry, writes)?;
-        Ok(Outcome::Accepted(Accepted { key, id: record.id(), only_state: true }))
+        Ok(Outcome::Accepted(Accepted {
+            key,
+            id: record.id(),
+            only_state: true,
+        }))
     }
 
     fn write_entry(
@@ -163,8 +185,14 @@ impl<S: Storage> Replica<S> {
     fn check_newcomer(&mut self, org: &OrgId, card: &Card) -> Result<(), Refusal> {
         let mut left = false;
         let mut full = false;
-        for (id, network) in self.networks.iter_mut().filter(|(_, network)| network.active) {
-            let Some(membership) = card.networks.get(id) else { continue };
+        for (id, network) in self
+            .networks
+            .iter_mut()
+            .filter(|(_, network)| network.active)
+        {
+            let Some(membership) = card.networks.get(id) else {
+                continue;
+            };
             if membership.epoch <= network.left_epoch(org) {
                 left |= network.left_epoch(org) > 0;
             } else if network.has_room_for(org, || membership.proven(id, org)) {
@@ -203,19 +231,63 @@ impl<S: Storage> Replica<S> {
                 return Ok(Err(Refusal::TooManyNodes));
             }
             if held.add(sent) {
-                batch.put(Table::Delegations, delegation_key(&org, &node), held.encode());
+                batch.put(
+                    Table::Delegations,
+                    delegation_key(&org, &node),
+                    held.encode(),
+                );
                 batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
             }
         }
         Ok(checked)
     }
 
+    /// Keeps the delegations that a card lists, so that a node that has written nothing yet is known for
+    /// a member's when it calls. What does not check is passed over: it makes nobody a writer.
+    fn learn_nodes(
+        &self,
+        record: &SignedRecord,
+        card: &Card,
+        batch: &mut Batch,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let org = record.get().org;
+        let mut nodes = self.count_nodes(&org)?;
+        for carried in &card.delegations {
+            let Ok(claimed) = carried.claimed() else {
+                continue;
+            };
+            // The delegation of the writer itself came with the record.
+            let node = claimed.node;
+            if claimed.org != org || claimed.format != FORMAT || node == record.get().writer.node {
+                continue;
+            }
+            let mut held = self.delegations(&org, &node)?;
+            if held.contains(&claimed) || (held.is_empty() && nodes >= limits::NODES_PER_ORG_MAX) {
+                continue;
+            }
+            let Ok(delegation) = carried.verified() else {
+                continue;
+            };
+            nodes += usize::from(held.is_empty());
+            if held.add(&delegation) {
+                batch.put(
+                    Table::Delegations,
+                    delegation_key(&org, &node),
+                    held.encode(),
+                );
+                batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn count_nodes(&self, org: &OrgId) -> Result<usize, ReplicaError<S::Error>> {
         let mut nodes = 0;
-        self.storage.scan(Table::Delegations, org.as_bytes(), &mut |_, _| {
-            nodes += 1;
-            true
-        })?;
+        self.storage
+            .scan(Table::Delegations, org.as_bytes(), &mut |_, _| {
+                nodes += 1;
+                true
+            })?;
         Ok(nodes)
     }
 
@@ -234,11 +306,19 @@ impl<S: Storage> Replica<S> {
         }) else {
             return Ok(());
         };
-        let place = [key.to_bytes().as_slice(), record.get().writer.node.as_bytes()].concat();
+        let place = [
+            key.to_bytes().as_slice(),
+            record.get().writer.node.as_bytes(),
+        ]
+        .concat();
         if self.storage.get(Table::Proofs, &place)?.is_none() {
             let mut both = [kept.record.to_bytes(), record.to_bytes()];
             both.sort();
-            writes.batch.put(Table::Proofs, place, cbor::to_vec(&super::view::StoredProof::new(both)));
+            writes.batch.put(
+                Table::Proofs,
+                place,
+                cbor::to_vec(&super::view::StoredProof::new(both)),
+            );
             writes.changes.push(Change::Equivocation(*key));
         }
         Ok(())
@@ -285,7 +365,9 @@ impl<S: Storage> Replica<S> {
                 true => self.held_departure(id, &org)?,
                 false => None,
             };
-            let departure = departure.as_ref().map(|(epoch, membership)| (*epoch, membership));
+            let departure = departure
+                .as_ref()
+                .map(|(epoch, membership)| (*epoch, membership));
             let standing = Standing::of(id, &org, card.networks.get(id), departure);
             if network.standings.get(&org) != standing.as_ref() {
                 writes.put_standing(*id, org, standing);
@@ -295,8 +377,14 @@ impl<S: Storage> Replica<S> {
     }
 
     /// Whether a peer holds what this store has written and forgotten.
-    pub(super) fn note_behind(&mut self, key: &DocKey, entry: &Entry) -> Result<(), ReplicaError<S::Error>> {
-        let Some(instance) = self.instance()? else { return Ok(()) };
+    pub(super) fn note_behind(
+        &mut self,
+        key: &DocKey,
+        entry: &Entry,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let Some(instance) = self.instance()? else {
+            return Ok(());
+        };
         let written = self.last_written(key)?;
         let known = entry
             .current
@@ -324,16 +412,30 @@ fn replace(
     let id = record.id();
     let dominates =
         |kept: &Kept| record.get().compare(kept.record.get()) == Some(Ordering::Greater);
-    let mut gone: Vec<Kept> = entry.current.extract_if(.., |kept| dominates(kept)).collect();
+    let mut gone: Vec<Kept> = entry
+        .current
+        .extract_if(.., |kept| dominates(kept))
+        .collect();
     gone.extend(entry.fallback.take());
-    entry.current.push(Kept { record, has_state: item.state.is_some() });
+    entry.current.push(Kept {
+        record,
+        has_state: item.state.is_some(),
+    });
     entry.current.sort_by_key(|kept| kept.record.id());
     if entry.current.len() > limits::CONCURRENT_MAX_RECORDS {
-        let worst = entry.current.iter().min_by_key(|kept| rank(kept)).map(|kept| kept.record.id());
+        let worst = entry
+            .current
+            .iter()
+            .min_by_key(|kept| rank(kept))
+            .map(|kept| kept.record.id());
         if worst == Some(id) {
             return Some(Refusal::TooManyConcurrent);
         }
-        gone.extend(entry.current.extract_if(.., |kept| Some(kept.record.id()) == worst));
+        gone.extend(
+            entry
+                .current
+                .extract_if(.., |kept| Some(kept.record.id()) == worst),
+        );
     }
     if let Some((bytes, _)) = item.state {
         batch.put(Table::States, state_key(&key, &id), bytes);
@@ -353,7 +455,11 @@ pub(super) fn shown_id(entry: &Entry) -> Option<RecordId> {
 }
 
 pub(super) fn shown_kept(entry: &Entry) -> Option<&Kept> {
-    let current = entry.current.iter().filter(|kept| kept.has_state).max_by_key(|kept| rank(kept));
+    let current = entry
+        .current
+        .iter()
+        .filter(|kept| kept.has_state)
+        .max_by_key(|kept| rank(kept));
     current.or(entry.fallback.as_ref())
 }
 

@@ -4,7 +4,9 @@ use minicbor::{Decode, Encode};
 
 use super::delegations::Delegations;
 use super::receive::{shown_id, shown_kept};
-use super::{CheckedDeparture, Item, Replica, ReplicaError, Summary, delegation_key, standing_key, state_key};
+use super::{
+    CheckedDeparture, Item, Replica, ReplicaError, Summary, delegation_key, standing_key, state_key,
+};
 use crate::card::Card;
 use crate::cbor;
 use crate::certificate::{Delegation, Departure};
@@ -52,7 +54,11 @@ impl StoredProof {
 
 /// Reads a departure from its stored form, which this node checked before it stored it.
 pub(super) fn stored_departure(bytes: &[u8]) -> Option<CheckedDeparture> {
-    let Item::Departure { departure, delegation } = cbor::from_slice(bytes).ok()? else {
+    let Item::Departure {
+        departure,
+        delegation,
+    } = cbor::from_slice(bytes).ok()?
+    else {
         return None;
     };
     Some(CheckedDeparture {
@@ -70,8 +76,13 @@ impl<S: Storage> Replica<S> {
     /// [`ReplicaError`].
     pub fn shown(&self, key: &DocKey) -> Read<Option<Shown>, S> {
         let entry = self.entry(key)?;
-        let Some(kept) = shown_kept(&entry) else { return Ok(None) };
-        let Some(state) = self.storage.get(Table::States, &state_key(key, &kept.record.id()))? else {
+        let Some(kept) = shown_kept(&entry) else {
+            return Ok(None);
+        };
+        let Some(state) = self
+            .storage
+            .get(Table::States, &state_key(key, &kept.record.id()))?
+        else {
             return Err(ReplicaError::Damaged(Table::States));
         };
         Ok(Some(Shown {
@@ -102,10 +113,16 @@ impl<S: Storage> Replica<S> {
             let held = self.delegations(&key.org, &record.writer.node)?;
             let delegation = held.covering(record).map(Signed::to_bytes);
             let state = match kept.has_state {
-                true => self.storage.get(Table::States, &state_key(key, &kept.record.id()))?,
+                true => self
+                    .storage
+                    .get(Table::States, &state_key(key, &kept.record.id()))?,
                 false => None,
             };
-            items.push(Item::Record { record: kept.record.to_bytes(), delegation, state });
+            items.push(Item::Record {
+                record: kept.record.to_bytes(),
+                delegation,
+                state,
+            });
         }
         Ok(items)
     }
@@ -118,7 +135,13 @@ impl<S: Storage> Replica<S> {
             return Ok(items);
         }
         let mut known = Vec::new();
-        for kept in &self.entry(&DocKey { org: key.org, name: DocName::Card })?.current {
+        for kept in &self
+            .entry(&DocKey {
+                org: key.org,
+                name: DocName::Card,
+            })?
+            .current
+        {
             let record = kept.record.get();
             let held = self.delegations(&key.org, &record.writer.node)?;
             known.extend(held.covering(record).map(Signed::to_bytes));
@@ -136,7 +159,10 @@ impl<S: Storage> Replica<S> {
     /// # Errors
     /// [`ReplicaError`].
     pub fn departure_item(&self, network: &NetworkId, org: &OrgId) -> Read<Option<Item>, S> {
-        match self.storage.get(Table::Departures, &standing_key(network, org))? {
+        match self
+            .storage
+            .get(Table::Departures, &standing_key(network, org))?
+        {
             None => Ok(None),
             Some(bytes) => cbor::from_slice(&bytes)
                 .map(Some)
@@ -153,7 +179,10 @@ impl<S: Storage> Replica<S> {
     }
 
     pub(super) fn delegations(&self, org: &OrgId, node: &NodeId) -> Read<Delegations, S> {
-        match self.storage.get(Table::Delegations, &delegation_key(org, node))? {
+        match self
+            .storage
+            .get(Table::Delegations, &delegation_key(org, node))?
+        {
             None => Ok(Delegations::default()),
             Some(bytes) => {
                 Delegations::decode(&bytes).ok_or(ReplicaError::Damaged(Table::Delegations))
@@ -163,8 +192,13 @@ impl<S: Storage> Replica<S> {
 
     /// The card that is shown of an organisation.
     pub(super) fn shown_card(&self, org: &OrgId) -> Read<Option<Card>, S> {
-        let key = DocKey { org: *org, name: DocName::Card };
-        Ok(self.shown(&key)?.and_then(|shown| Card::parse(&shown.state).ok()))
+        let key = DocKey {
+            org: *org,
+            name: DocName::Card,
+        };
+        Ok(self
+            .shown(&key)?
+            .and_then(|shown| Card::parse(&shown.state).ok()))
     }
 
     /// The proofs of copied keys.
@@ -176,7 +210,10 @@ impl<S: Storage> Replica<S> {
         self.storage.scan(Table::Proofs, &[], &mut |key, value| {
             let key = key.get(..35).and_then(DocKey::from_bytes);
             if let (Some(key), Ok(stored)) = (key, cbor::from_slice::<StoredProof>(value)) {
-                proofs.push(Proof { key, records: [stored.first, stored.second] });
+                proofs.push(Proof {
+                    key,
+                    records: [stored.first, stored.second],
+                });
             }
             true
         })?;
@@ -185,19 +222,32 @@ impl<S: Storage> Replica<S> {
 
     /// How many documents are held, and how many records lack their state.
     pub fn counts(&self) -> (usize, usize) {
-        let lacking = self.documents.values().flatten().filter(|summary| !summary.has_state).count();
+        let lacking = self
+            .documents
+            .values()
+            .flatten()
+            .filter(|summary| !summary.has_state)
+            .count();
         (self.documents.len(), lacking)
     }
 
     /// Whether a record of an organisation is held whose state is missing.
     pub(crate) fn lacks_states_of(&self, org: &OrgId) -> bool {
-        let mut summaries = self.documents_of(org).filter_map(|key| self.documents.get(&key)).flatten();
+        let mut summaries = self
+            .documents_of(org)
+            .filter_map(|key| self.documents.get(&key))
+            .flatten();
         summaries.any(|summary| !summary.has_state)
     }
 
     /// The ids of the undominated records of a document.
     pub fn record_ids(&self, key: &DocKey) -> Vec<RecordId> {
-        self.documents.get(key).into_iter().flatten().map(|summary| summary.id).collect()
+        self.documents
+            .get(key)
+            .into_iter()
+            .flatten()
+            .map(|summary| summary.id)
+            .collect()
     }
 
     /// A hash over the undominated records of everything that an organisation publishes: equal on two
@@ -214,12 +264,21 @@ impl<S: Storage> Replica<S> {
 
     /// The reconciliation entries of all undominated records, by document.
     pub(crate) fn summaries(&self) -> impl Iterator<Item = (&DocKey, &Summary)> {
-        self.documents.iter().flat_map(|(key, all)| all.iter().map(move |summary| (key, summary)))
+        self.documents
+            .iter()
+            .flat_map(|(key, all)| all.iter().map(move |summary| (key, summary)))
     }
 
     /// The departures known in a network.
-    pub(crate) fn departures(&self, network: &NetworkId) -> impl Iterator<Item = (OrgId, [u8; 32])> {
-        let known = self.networks.get(network).into_iter().flat_map(|network| &network.departures);
+    pub(crate) fn departures(
+        &self,
+        network: &NetworkId,
+    ) -> impl Iterator<Item = (OrgId, [u8; 32])> {
+        let known = self
+            .networks
+            .get(network)
+            .into_iter()
+            .flat_map(|network| &network.departures);
         known.map(|(org, id)| (*org, *id))
     }
 
@@ -228,6 +287,9 @@ impl<S: Storage> Replica<S> {
     /// # Errors
     /// [`ReplicaError`].
     pub fn speaks_for(&self, node: &NodeId, org: &OrgId) -> Read<bool, S> {
-        Ok(self.storage.get(Table::Delegations, &delegation_key(org, node))?.is_some())
+        Ok(self
+            .storage
+            .get(Table::Delegations, &delegation_key(org, node))?
+            .is_some())
     }
 }

@@ -24,7 +24,11 @@ pub(super) struct Writes {
 impl Writes {
     /// What this node publishes itself, with what its caller keeps beside it.
     pub(super) fn publishing(also: Batch) -> Self {
-        Self { batch: also, publishing: true, ..Self::default() }
+        Self {
+            batch: also,
+            publishing: true,
+            ..Self::default()
+        }
     }
 
     /// Keeps what an organisation's statements say now.
@@ -37,7 +41,8 @@ impl Writes {
         let key = standing_key(&network, &org);
         match &standing {
             Some(standing) => {
-                self.batch.put(Table::Standings, key, encode_standing(standing));
+                self.batch
+                    .put(Table::Standings, key, encode_standing(standing));
             }
             None => self.batch.remove(Table::Standings, key),
         }
@@ -53,7 +58,8 @@ impl Writes {
         id: [u8; 32],
         stored: Vec<u8>,
     ) {
-        self.batch.put(Table::Departures, standing_key(&network, &org), stored);
+        self.batch
+            .put(Table::Departures, standing_key(&network, &org), stored);
         self.departures.push((network, org, id));
     }
 }
@@ -61,7 +67,9 @@ impl Writes {
 impl<S: Storage> Replica<S> {
     /// Keeps the new entry of a document.
     pub(super) fn put_entry(&mut self, writes: &mut Writes, key: DocKey, entry: &Entry) {
-        writes.batch.put(Table::Documents, key.to_bytes(), entry.encode());
+        writes
+            .batch
+            .put(Table::Documents, key.to_bytes(), entry.encode());
         writes.documents.push((key, Some(summaries(entry))));
         self.note_change(key, writes);
     }
@@ -95,7 +103,9 @@ impl<S: Storage> Replica<S> {
             };
         }
         for (network, org, standing) in writes.standings {
-            let Some(known) = self.networks.get_mut(&network) else { continue };
+            let Some(known) = self.networks.get_mut(&network) else {
+                continue;
+            };
             known.set_standing(org, standing);
             if self.own.contains(&org) {
                 known.update_active(&self.own);

@@ -23,7 +23,10 @@ pub enum SessionError<E: std::error::Error> {
     #[error("the peer's reconciliation message is wrong: {0}")]
     Reconcile(negentropy::Error),
     /// The peer's reconciliation does not end.
-    #[error("the reconciliation took more than {} rounds", limits::RECONCILE_ROUNDS_MAX)]
+    #[error(
+        "the reconciliation took more than {} rounds",
+        limits::RECONCILE_ROUNDS_MAX
+    )]
     TooManyRounds,
     /// The peer sent more than a session may carry.
     #[error("the peer sent more than a session may carry")]

@@ -53,8 +53,19 @@ impl Tag {
     /// The tag of a network in the session with these nonces (the initiator's first).
     pub fn of(network: &NetworkId, nonces: &[[u8; 16]; 2]) -> Self {
         let [initiator, responder] = nonces;
-        let parts: [&[u8]; 4] = [b"fingerpost/tag/1\0", network.as_bytes(), initiator, responder];
-        Self(Hash::of(&parts.concat()).0.first_chunk().copied().unwrap_or_default())
+        let parts: [&[u8]; 4] = [
+            b"fingerpost/tag/1\0",
+            network.as_bytes(),
+            initiator,
+            responder,
+        ];
+        Self(
+            Hash::of(&parts.concat())
+                .0
+                .first_chunk()
+                .copied()
+                .unwrap_or_default(),
+        )
     }
 }
 
@@ -199,7 +210,11 @@ impl Frame {
             Self::Charter { charter } => charter.len() <= limits::CHARTER_MAX_BYTES,
             _ => true,
         };
-        if within { Ok(frame) } else { Err(FrameError::TooMany) }
+        if within {
+            Ok(frame)
+        } else {
+            Err(FrameError::TooMany)
+        }
     }
 }
 
@@ -210,21 +225,46 @@ mod tests {
 
     fn any_frame() -> impl Strategy<Value = Frame> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..60);
-        let item = (bytes(), prop::option::of(bytes()), prop::option::of(bytes()))
-            .prop_map(|(record, delegation, state)| Item::Record { record, delegation, state });
-        let departure = (bytes(), bytes())
-            .prop_map(|(departure, delegation)| Item::Departure { departure, delegation });
+        let item = (
+            bytes(),
+            prop::option::of(bytes()),
+            prop::option::of(bytes()),
+        )
+            .prop_map(|(record, delegation, state)| Item::Record {
+                record,
+                delegation,
+                state,
+            });
+        let departure = (bytes(), bytes()).prop_map(|(departure, delegation)| Item::Departure {
+            departure,
+            delegation,
+        });
         prop_oneof![
-            (any::<u32>(), any::<[u8; 16]>()).prop_map(|(version, nonce)| Frame::Hello { version, nonce }),
-            prop::collection::vec(any::<[u8; 16]>().prop_map(Tag), 0..5).prop_map(|tags| Frame::Networks { tags }),
-            (any::<u64>(), bytes()).prop_map(|(count, message)| Frame::Open { scope: Scope::Rest, count, message }),
+            (any::<u32>(), any::<[u8; 16]>())
+                .prop_map(|(version, nonce)| Frame::Hello { version, nonce }),
+            prop::collection::vec(any::<[u8; 16]>().prop_map(Tag), 0..5)
+                .prop_map(|tags| Frame::Networks { tags }),
+            (any::<u64>(), bytes()).prop_map(|(count, message)| Frame::Open {
+                scope: Scope::Rest,
+                count,
+                message
+            }),
             bytes().prop_map(|message| Frame::Reconcile { message }),
             Just(Frame::SendAll),
-            prop::collection::vec(any::<[u8; 32]>().prop_map(SaltedId), 0..5).prop_map(|ids| Frame::Want { ids }),
-            prop::collection::vec(prop_oneof![item, departure], 0..4).prop_map(|items| Frame::Items { items }),
-            (any::<u64>(), any::<u64>(), any::<bool>())
-                .prop_map(|(accepted, refused, complete)| Frame::Receipt { accepted, refused, complete }),
-            Just(Frame::Bye { farewell: Farewell::Busy }),
+            prop::collection::vec(any::<[u8; 32]>().prop_map(SaltedId), 0..5)
+                .prop_map(|ids| Frame::Want { ids }),
+            prop::collection::vec(prop_oneof![item, departure], 0..4)
+                .prop_map(|items| Frame::Items { items }),
+            (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
+                |(accepted, refused, complete)| Frame::Receipt {
+                    accepted,
+                    refused,
+                    complete
+                }
+            ),
+            Just(Frame::Bye {
+                farewell: Farewell::Busy
+            }),
         ]
     }
 
@@ -252,10 +292,19 @@ mod tests {
         let large = vec![0; limits::FRAME_MAX_BYTES + 1];
         assert_eq!(Frame::parse(&large), Err(FrameError::TooLarge(large.len())));
         let ids = vec![SaltedId([0; 32]); limits::WANT_MAX_IDS + 1];
-        assert_eq!(Frame::parse(&Frame::Want { ids }.to_bytes()), Err(FrameError::TooMany));
+        assert_eq!(
+            Frame::parse(&Frame::Want { ids }.to_bytes()),
+            Err(FrameError::TooMany)
+        );
         let tags = vec![Tag([0; 16]); limits::TAGS_MAX + 1];
-        assert_eq!(Frame::parse(&Frame::Networks { tags }.to_bytes()), Err(FrameError::TooMany));
+        assert_eq!(
+            Frame::parse(&Frame::Networks { tags }.to_bytes()),
+            Err(FrameError::TooMany)
+        );
         let charter = vec![0; limits::CHARTER_MAX_BYTES + 1];
-        assert_eq!(Frame::parse(&Frame::Charter { charter }.to_bytes()), Err(FrameError::TooMany));
+        assert_eq!(
+            Frame::parse(&Frame::Charter { charter }.to_bytes()),
+            Err(FrameError::TooMany)
+        );
     }
 }

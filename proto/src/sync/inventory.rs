@@ -61,7 +61,13 @@ impl Inventory {
         for network in departed {
             let departures: Vec<_> = replica.departures(&network).collect();
             for (org, id) in departures {
-                inventory.add(org, &id, true, ItemRef::Departure(network, org), shared.salt);
+                inventory.add(
+                    org,
+                    &id,
+                    true,
+                    ItemRef::Departure(network, org),
+                    shared.salt,
+                );
             }
         }
         inventory.add_documents(replica, scope, &open, shared.salt);
@@ -106,7 +112,13 @@ impl Inventory {
             visible = Some((key.org, shown));
             if shown {
                 let item = ItemRef::Document(key);
-                self.add(key.org, summary.id.as_bytes(), summary.has_state, item, salt);
+                self.add(
+                    key.org,
+                    summary.id.as_bytes(),
+                    summary.has_state,
+                    item,
+                    salt,
+                );
             }
         }
     }
@@ -114,7 +126,9 @@ impl Inventory {
     fn add(&mut self, org: OrgId, id: &[u8; 32], complete: bool, item: ItemRef, salt: &[u8; 32]) {
         let salted = SaltedId(Hash::of(&[salt.as_slice(), id].concat()).0);
         // A vector that is not sealed yet takes every insertion.
-        self.ordered.insert(position(&org), Id::from_byte_array(salted.0)).ok();
+        self.ordered
+            .insert(position(&org), Id::from_byte_array(salted.0))
+            .ok();
         self.items.insert(salted, item);
         if !complete {
             self.lacking.push(salted);
@@ -178,22 +192,28 @@ struct Standing(Option<Place>);
 impl Standing {
     fn of<S: Storage>(replica: &mut Replica<S>, network: &NetworkId, orgs: &[OrgId]) -> Self {
         let one = [*network];
-        Self(orgs.iter().filter_map(|org| replica.place_among(org, &one)).min())
+        Self(
+            orgs.iter()
+                .filter_map(|org| replica.place_among(org, &one))
+                .min(),
+        )
     }
 
     /// Members see everything. Applicants, and nodes that we have not met, whose card may just be on its
     /// way, see cards alone; those that left see departures.
     fn may_see(&self, scope: Scope) -> bool {
-        match (self.0, scope) {
-            (Some(Place::Member), _) => true,
-            (Some(Place::Applicant) | None, Scope::Cards) => true,
-            _ => false,
-        }
+        matches!(
+            (self.0, scope),
+            (Some(Place::Member), _) | (Some(Place::Applicant) | None, Scope::Cards)
+        )
     }
 }
 
 fn position(org: &OrgId) -> u64 {
-    Hash::of(org.as_bytes()).0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    Hash::of(org.as_bytes())
+        .0
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// Loads an item. Of a document, all undominated records. Cards travel first, so that a delegation that
@@ -204,8 +224,9 @@ pub(super) fn load<S: Storage>(
 ) -> Result<Vec<Item>, ReplicaError<S::Error>> {
     match item {
         ItemRef::Document(key) => replica.items_after_card(&key),
-        ItemRef::Departure(network, org) => {
-            Ok(replica.departure_item(&network, &org)?.into_iter().collect())
-        }
+        ItemRef::Departure(network, org) => Ok(replica
+            .departure_item(&network, &org)?
+            .into_iter()
+            .collect()),
     }
 }

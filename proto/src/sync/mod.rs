@@ -22,7 +22,9 @@
 
 mod error;
 mod frame;
+mod incoming;
 mod inventory;
+mod outbox;
 mod receipt;
 mod session;
 #[cfg(test)]
@@ -30,5 +32,6 @@ mod tests;
 
 pub use error::SessionError;
 pub use frame::{Farewell, Frame, FrameError, SaltedId, Scope, Tag, VERSION};
+pub use incoming::Incoming;
 pub use receipt::{Receipt, Stats, receipts};
-pub use session::{Incoming, Purpose, Session};
+pub use session::{Purpose, Session};

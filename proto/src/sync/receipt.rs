@@ -48,11 +48,13 @@ pub fn receipts<S: Storage>(
     replica: &Replica<S>,
 ) -> Result<BTreeMap<NodeId, Receipt>, ReplicaError<S::Error>> {
     let mut receipts = BTreeMap::new();
-    replica.storage().scan(Table::Receipts, &[], &mut |key, value| {
-        if let (Ok(node), Ok(receipt)) = (key.try_into(), cbor::from_slice(value)) {
-            receipts.insert(NodeId::from_bytes(node), receipt);
-        }
-        true
-    })?;
+    replica
+        .storage()
+        .scan(Table::Receipts, &[], &mut |key, value| {
+            if let (Ok(node), Ok(receipt)) = (key.try_into(), cbor::from_slice(value)) {
+                receipts.insert(NodeId::from_bytes(node), receipt);
+            }
+            true
+        })?;
     Ok(receipts)
 }

@@ -1,19 +1,19 @@
 //! The state machine of one session.
 
-use std::collections::VecDeque;
-
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 
 use super::error::SessionError;
-use super::frame::{Farewell, Frame, FrameError, SaltedId, Scope, Tag, VERSION};
-use super::inventory::{Inventory, ItemRef, Shared, load};
+use super::frame::{Farewell, Frame, SaltedId, Scope, Tag, VERSION};
+use super::incoming::Incoming;
+use super::inventory::{Inventory, Shared};
+use super::outbox::Outbox;
 use super::receipt::{Receipt, Stats};
 use crate::cbor;
 use crate::charter::Charter;
 use crate::ids::{NetworkId, NodeId, OrgId};
 use crate::limits;
 use crate::record::Hash;
-use crate::replica::{Checked, Item, Outcome, Refusal, Replica, ReplicaError};
+use crate::replica::{Checked, Outcome, Refusal, Replica, ReplicaError};
 use crate::roster::Place;
 use crate::storage::{Batch, Storage, Table};
 
@@ -24,31 +24,6 @@ pub enum Purpose {
     Sync,
     /// Read the charter of a network, before deciding to join it.
     Charter(NetworkId),
-}
-
-/// A received frame, its items checked. Making one needs no replica, so it can be done on any core
-/// and without holding a lock.
-pub struct Incoming {
-    frame: Frame,
-    checked: Vec<Result<Checked, Refusal>>,
-    pub(super) size_bytes: usize,
-}
-
-impl Incoming {
-    /// Parses a frame and checks every signature, hash and limit of the items in it.
-    ///
-    /// # Errors
-    /// [`FrameError`]; refused items are not an error of the frame.
-    pub fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
-        let frame = Frame::parse(bytes)?;
-        let (frame, checked) = match frame {
-            Frame::Items { items } => {
-                (Frame::Items { items: Vec::new() }, items.into_iter().map(Item::check).collect())
-            }
-            other => (other, Vec::new()),
-        };
-        Ok(Self { frame, checked, size_bytes: bytes.len() })
-    }
 }
 
 /// Where a session stands.
@@ -62,11 +37,6 @@ enum Phase {
     Exchange(Scope),
     Receipt,
     Finished,
-}
-
-enum Outgoing {
-    Frame(Frame),
-    Items(std::vec::IntoIter<ItemRef>),
 }
 
 /// An item takes some 64 times as many bytes, both ways, as an id in a list of what the other side lacks.
@@ -90,8 +60,8 @@ pub struct Session {
     rounds: u32,
     own_done: bool,
     peer_done: bool,
-    outbox: VecDeque<Outgoing>,
-    carry: VecDeque<Item>,
+    outbox: Outbox,
+    /// Whether the reconciliation was broken off, so that some differences stay.
     truncated: bool,
     stats: Stats,
     held: Vec<(OrgId, Hash)>,
@@ -109,7 +79,10 @@ impl Session {
         nonce: [u8; 16],
     ) -> Self {
         let mut session = Self::new(true, peer, purpose, networks, nonce);
-        session.push(Frame::Hello { version: VERSION, nonce });
+        session.push(Frame::Hello {
+            version: VERSION,
+            nonce,
+        });
         session
     }
 
@@ -142,8 +115,7 @@ impl Session {
             rounds: 0,
             own_done: false,
             peer_done: false,
-            outbox: VecDeque::new(),
-            carry: VecDeque::new(),
+            outbox: Outbox::default(),
             truncated: false,
             stats: Stats::default(),
             held: Vec::new(),
@@ -154,6 +126,11 @@ impl Session {
     /// Whether nothing more will be received. Frames may still be waiting to be sent.
     pub fn is_finished(&self) -> bool {
         self.phase == Phase::Finished
+    }
+
+    /// The other side.
+    pub fn peer(&self) -> NodeId {
+        self.peer
     }
 
     /// What the session did so far.
@@ -172,7 +149,7 @@ impl Session {
     }
 
     fn push(&mut self, frame: Frame) {
-        self.outbox.push_back(Outgoing::Frame(frame));
+        self.outbox.push(frame);
     }
 
     /// Takes in the next frame of the peer, at `now_s` (seconds since 1970-01-01 UTC).
@@ -190,7 +167,12 @@ impl Session {
             return Err(SessionError::TooManyBytes);
         }
         match (self.phase, incoming.frame) {
-            (_, Frame::Bye { farewell: Farewell::Done }) => {
+            (
+                _,
+                Frame::Bye {
+                    farewell: Farewell::Done,
+                },
+            ) => {
                 self.phase = Phase::Finished;
                 Ok(())
             }
@@ -201,9 +183,14 @@ impl Session {
             (Phase::Charter, Frame::Charter { charter }) if self.initiator => {
                 self.handle_charter(&charter)
             }
-            (Phase::Between, Frame::Open { scope, count, message }) => {
-                self.handle_open(scope, count, &message, replica)
-            }
+            (
+                Phase::Between,
+                Frame::Open {
+                    scope,
+                    count,
+                    message,
+                },
+            ) => self.handle_open(scope, count, &message, replica),
             (Phase::Exchange(_), Frame::Reconcile { message }) => self.handle_reconcile(&message),
             (Phase::Exchange(scope), Frame::SendAll) if self.initiator => {
                 self.send_all(scope);
@@ -216,9 +203,12 @@ impl Session {
             (Phase::Exchange(scope), Frame::Done { scope: done }) if scope == done => {
                 self.handle_done(scope, replica)
             }
-            (Phase::Between | Phase::Receipt, Frame::Receipt { refused, complete, .. }) => {
-                self.handle_receipt(now_s, refused == 0 && complete, replica)
-            }
+            (
+                Phase::Between | Phase::Receipt,
+                Frame::Receipt {
+                    refused, complete, ..
+                },
+            ) => self.handle_receipt(now_s, refused == 0 && complete, replica),
             _ => Err(SessionError::OutOfOrder),
         }
     }
@@ -234,21 +224,38 @@ impl Session {
         self.phase = Phase::Networks;
         if self.initiator {
             self.nonces = [self.own_nonce, nonce];
-            let tags = self.known.iter().map(|id| Tag::of(id, &self.nonces)).collect();
+            let tags = self
+                .known
+                .iter()
+                .map(|id| Tag::of(id, &self.nonces))
+                .collect();
             self.push(Frame::Networks { tags });
         } else {
             self.nonces = [nonce, self.own_nonce];
-            self.push(Frame::Hello { version: VERSION, nonce: self.own_nonce });
+            self.push(Frame::Hello {
+                version: VERSION,
+                nonce: self.own_nonce,
+            });
         }
         Ok(())
     }
 
-    fn handle_networks<S: Storage>(&mut self, tags: &[Tag], replica: &mut Replica<S>) -> Handled<S> {
+    fn handle_networks<S: Storage>(
+        &mut self,
+        tags: &[Tag],
+        replica: &mut Replica<S>,
+    ) -> Handled<S> {
         let nonces = self.nonces;
-        self.shared =
-            self.known.iter().copied().filter(|id| tags.contains(&Tag::of(id, &nonces))).collect();
+        self.shared = self
+            .known
+            .iter()
+            .copied()
+            .filter(|id| tags.contains(&Tag::of(id, &nonces)))
+            .collect();
         if self.shared.is_empty() {
-            self.push(Frame::Bye { farewell: Farewell::NothingInCommon });
+            self.push(Frame::Bye {
+                farewell: Farewell::NothingInCommon,
+            });
             self.phase = Phase::Finished;
             return match self.initiator {
                 true => Err(SessionError::Farewell(Farewell::NothingInCommon)),
@@ -263,7 +270,9 @@ impl Session {
         }
         match self.purpose {
             Purpose::Charter(network) => {
-                self.push(Frame::WantCharter { tag: Tag::of(&network, &nonces) });
+                self.push(Frame::WantCharter {
+                    tag: Tag::of(&network, &nonces),
+                });
                 self.phase = Phase::Charter;
                 Ok(())
             }
@@ -271,9 +280,18 @@ impl Session {
         }
     }
 
-    fn handle_want_charter<S: Storage>(&mut self, tag: Tag, replica: &mut Replica<S>) -> Handled<S> {
-        let wanted = self.shared.iter().find(|id| Tag::of(id, &self.nonces) == tag);
-        let charter = wanted.and_then(|id| replica.charter(id)).ok_or(SessionError::OutOfOrder)?;
+    fn handle_want_charter<S: Storage>(
+        &mut self,
+        tag: Tag,
+        replica: &mut Replica<S>,
+    ) -> Handled<S> {
+        let wanted = self
+            .shared
+            .iter()
+            .find(|id| Tag::of(id, &self.nonces) == tag);
+        let charter = wanted
+            .and_then(|id| replica.charter(id))
+            .ok_or(SessionError::OutOfOrder)?;
         let charter = charter.to_bytes();
         self.push(Frame::Charter { charter });
         // One charter, then goodbye: a session that asks for more could fill our memory with answers.
@@ -281,11 +299,16 @@ impl Session {
         Ok(())
     }
 
-    fn handle_charter<E: std::error::Error>(&mut self, bytes: &[u8]) -> Result<(), SessionError<E>> {
+    fn handle_charter<E: std::error::Error>(
+        &mut self,
+        bytes: &[u8],
+    ) -> Result<(), SessionError<E>> {
         if let Purpose::Charter(network) = self.purpose {
             self.charter = Some(Charter::parse(bytes, &network)?);
         }
-        self.push(Frame::Bye { farewell: Farewell::Done });
+        self.push(Frame::Bye {
+            farewell: Farewell::Done,
+        });
         self.phase = Phase::Finished;
         Ok(())
     }
@@ -301,9 +324,17 @@ impl Session {
 
     fn begin_scope<S: Storage>(&mut self, scope: Scope, replica: &mut Replica<S>) -> Handled<S> {
         let salt = self.salt();
-        let shared = Shared { peer: self.peer, networks: &self.shared, salt: &salt };
+        let shared = Shared {
+            peer: self.peer,
+            networks: &self.shared,
+            salt: &salt,
+        };
         if scope == Scope::Cards {
-            self.held = replica.own().iter().map(|org| (*org, replica.fingerprint(org))).collect();
+            self.held = replica
+                .own()
+                .iter()
+                .map(|org| (*org, replica.fingerprint(org)))
+                .collect();
         }
         let inventory = Inventory::collect(replica, scope, &shared)?;
         self.reconciler = Some(inventory.reconciler().map_err(SessionError::Reconcile)?);
@@ -325,7 +356,11 @@ impl Session {
             Some(reconciler) => reconciler.initiate().map_err(SessionError::Reconcile)?,
             None => Vec::new(),
         };
-        self.push(Frame::Open { scope, count, message });
+        self.push(Frame::Open {
+            scope,
+            count,
+            message,
+        });
         Ok(())
     }
 
@@ -359,7 +394,9 @@ impl Session {
         &mut self,
         message: &[u8],
     ) -> Result<(), SessionError<E>> {
-        let Phase::Exchange(scope) = self.phase else { return Err(SessionError::OutOfOrder) };
+        let Phase::Exchange(scope) = self.phase else {
+            return Err(SessionError::OutOfOrder);
+        };
         if self.own_done {
             return Err(SessionError::OutOfOrder);
         }
@@ -368,9 +405,13 @@ impl Session {
         if self.rounds > limits::RECONCILE_ROUNDS_MAX {
             return Err(SessionError::TooManyRounds);
         }
-        let Some(reconciler) = &mut self.reconciler else { return Err(SessionError::OutOfOrder) };
+        let Some(reconciler) = &mut self.reconciler else {
+            return Err(SessionError::OutOfOrder);
+        };
         if !self.initiator {
-            let message = reconciler.reconcile(message).map_err(SessionError::Reconcile)?;
+            let message = reconciler
+                .reconcile(message)
+                .map_err(SessionError::Reconcile)?;
             self.push(Frame::Reconcile { message });
             return Ok(());
         }
@@ -408,22 +449,20 @@ impl Session {
         for ids in wanted.chunks(limits::WANT_MAX_IDS) {
             self.push(Frame::Want { ids: ids.to_vec() });
         }
-        self.push_items(items);
+        self.outbox.push_items(items);
         self.finish_sending(scope);
-    }
-
-    fn push_items(&mut self, items: Vec<ItemRef>) {
-        if !items.is_empty() {
-            self.outbox.push_back(Outgoing::Items(items.into_iter()));
-        }
     }
 
     fn send_all(&mut self, scope: Scope) {
         if self.own_done {
             return;
         }
-        let items = self.inventory.as_mut().map(Inventory::all).unwrap_or_default();
-        self.push_items(items);
+        let items = self
+            .inventory
+            .as_mut()
+            .map(Inventory::all)
+            .unwrap_or_default();
+        self.outbox.push_items(items);
         self.finish_sending(scope);
     }
 
@@ -432,12 +471,19 @@ impl Session {
         self.own_done = true;
     }
 
-    fn handle_want<E: std::error::Error>(&mut self, ids: &[SaltedId]) -> Result<(), SessionError<E>> {
+    fn handle_want<E: std::error::Error>(
+        &mut self,
+        ids: &[SaltedId],
+    ) -> Result<(), SessionError<E>> {
         if self.own_done {
             return Err(SessionError::OutOfOrder);
         }
-        let items = self.inventory.as_mut().map(|it| it.pick(ids)).unwrap_or_default();
-        self.push_items(items);
+        let items = self
+            .inventory
+            .as_mut()
+            .map(|it| it.pick(ids))
+            .unwrap_or_default();
+        self.outbox.push_items(items);
         Ok(())
     }
 
@@ -491,7 +537,11 @@ impl Session {
         for org in replica.orgs_of_node(&self.peer)? {
             complete &= !replica.lacks_states_of(&org);
         }
-        self.push(Frame::Receipt { accepted: self.stats.accepted, refused, complete });
+        self.push(Frame::Receipt {
+            accepted: self.stats.accepted,
+            refused,
+            complete,
+        });
         Ok(())
     }
 
@@ -508,7 +558,7 @@ impl Session {
             self.push_receipt(replica)?;
         }
         self.phase = Phase::Finished;
-        if !holds_all || self.truncated {
+        if !holds_all || self.truncated || self.outbox.is_cut_short() {
             return Ok(());
         }
         let shared = self.shared.clone();
@@ -516,8 +566,15 @@ impl Session {
         held.retain(|(org, _)| replica.place_among(org, &shared) == Some(Place::Member));
         let receipt = Receipt { at_s: now_s, held };
         let mut batch = Batch::default();
-        batch.put(Table::Receipts, *self.peer.as_bytes(), cbor::to_vec(&receipt));
-        replica.storage_mut().commit(batch).map_err(ReplicaError::Storage)?;
+        batch.put(
+            Table::Receipts,
+            *self.peer.as_bytes(),
+            cbor::to_vec(&receipt),
+        );
+        replica
+            .storage_mut()
+            .commit(batch)
+            .map_err(ReplicaError::Storage)?;
         Ok(())
     }
 
@@ -529,54 +586,12 @@ impl Session {
         &mut self,
         replica: &Replica<S>,
     ) -> Result<Option<Frame>, ReplicaError<S::Error>> {
-        loop {
-            let frame = match self.outbox.pop_front() {
-                None => return Ok(None),
-                Some(Outgoing::Frame(frame)) => frame,
-                Some(Outgoing::Items(items)) => match self.next_items(items, replica)? {
-                    Some(frame) => frame,
-                    None => continue,
-                },
-            };
-            return Ok(Some(frame));
-        }
+        self.outbox.poll(&mut self.stats, replica)
     }
 
     /// Counts a frame that was sent; the caller knows its size.
     pub fn note_sent(&mut self, size_bytes: usize) {
         self.stats.sent_bytes += size_bytes as u64;
-    }
-
-    fn next_items<S: Storage>(
-        &mut self,
-        mut refs: std::vec::IntoIter<ItemRef>,
-        replica: &Replica<S>,
-    ) -> Result<Option<Frame>, ReplicaError<S::Error>> {
-        if self.stats.sent_bytes > limits::SESSION_MAX_BYTES / 2 {
-            // Enough for one session: the next one goes on from here.
-            self.truncated = true;
-            self.carry.clear();
-            return Ok(None);
-        }
-        let mut items = Vec::new();
-        let mut size_bytes = 0;
-        loop {
-            if let Some(item) = self.carry.pop_front() {
-                size_bytes += item.size_bytes();
-                items.push(item);
-            } else if let Some(next) = refs.next() {
-                self.carry.extend(load(replica, next)?);
-                continue;
-            } else {
-                break;
-            }
-            if size_bytes >= limits::FRAME_FILL_BYTES {
-                self.outbox.push_front(Outgoing::Items(refs));
-                break;
-            }
-        }
-        self.stats.sent += items.len() as u64;
-        Ok((!items.is_empty()).then_some(Frame::Items { items }))
     }
 }
 

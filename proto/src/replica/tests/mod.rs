@@ -25,9 +25,19 @@ fn world() -> World {
     let charter = charter(1, 1, &[&founder]);
     let network = charter.network();
     let mut replica = founder.replica(&[&charter]);
-    founder.publish(&mut replica, DocName::Card, &founder.card(&[(network, 1, &[])]).to_bytes());
+    founder.publish(
+        &mut replica,
+        DocName::Card,
+        &founder.card(&[(network, 1, &[])]).to_bytes(),
+    );
     let card = member.first_card(network, &[&founder]);
     assert!(matches!(send(&mut replica, card), Outcome::Accepted(_)));
     assert_eq!(replica.place(&member.org()), Some(Place::Member));
-    World { charter, network, founder, member, replica }
+    World {
+        charter,
+        network,
+        founder,
+        member,
+        replica,
+    }
 }

@@ -13,13 +13,19 @@ use proptest::prelude::*;
 use super::*;
 use crate::certificate::Role;
 use crate::record::Instance;
+use crate::signed::Carry;
 use crate::testing::{NOW_S, all_shown, listing, without_state};
 
 /// Tables that hold what a replica knows of its federation. Left out are those that say how it came to
 /// know: `Proofs` (the first two records that met), `Journal`, `Receipts`, `Peers`; and those that are
 /// this node's own: `Own`, `Meta`, `Tickets`.
-const STATE: [Table; 5] =
-    [Table::Documents, Table::States, Table::Charters, Table::Departures, Table::Standings];
+const STATE: [Table; 5] = [
+    Table::Documents,
+    Table::States,
+    Table::Charters,
+    Table::Departures,
+    Table::Standings,
+];
 /// And these, of organisations that have not left: what came of one before it left keeps its
 /// delegations, and what came after was refused.
 const OF_MEMBERS: [Table; 2] = [Table::Delegations, Table::NodeOrgs];
@@ -30,11 +36,29 @@ const WRITERS: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Write { org: usize, writer: usize, document: usize, text: u8 },
-    Exchange { org: usize, from: usize, to: usize },
-    Card { org: usize, writer: usize },
-    Leave { org: usize, network: usize },
-    Rejoin { org: usize, network: usize },
+    Write {
+        org: usize,
+        writer: usize,
+        document: usize,
+        text: u8,
+    },
+    Exchange {
+        org: usize,
+        from: usize,
+        to: usize,
+    },
+    Card {
+        org: usize,
+        writer: usize,
+    },
+    Leave {
+        org: usize,
+        network: usize,
+    },
+    Rejoin {
+        org: usize,
+        network: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -68,14 +92,27 @@ impl Script {
     fn new() -> Self {
         let parties: Vec<Party> = (0..ORGS).map(Party::new).collect();
         let charters = [1, 2].map(|number| charter(number, 1, &[&parties[0]]));
-        let mut script = Self { charters, orgs: Vec::new(), items: Vec::new(), fresh: 0 };
+        let mut script = Self {
+            charters,
+            orgs: Vec::new(),
+            items: Vec::new(),
+            fresh: 0,
+        };
         for number in 0..ORGS {
-            let mut writers = vec![Party::new(number), Party::on(number, 100 + number, Role::Admin)];
+            let mut writers = vec![
+                Party::new(number),
+                Party::on(number, 100 + number, Role::Admin),
+            ];
             writers.push(writers[0].clone());
             let voucher = number.checked_sub(1).map(Party::new);
             let both: Vec<&Charter> = script.charters.iter().collect();
             let replicas = writers.iter().map(|party| party.replica(&both)).collect();
-            script.orgs.push(Org { parties: writers, replicas, epochs: [1, 1], voucher });
+            script.orgs.push(Org {
+                parties: writers,
+                replicas,
+                epochs: [1, 1],
+                voucher,
+            });
             script.card(number as usize, 0);
             for to in 1..WRITERS {
                 script.exchange(number as usize, 0, to);
@@ -91,10 +128,17 @@ impl Script {
 
     fn publish(&mut self, org: usize, writer: usize, name: DocName, state: Vec<u8>) {
         self.fresh += 1;
-        let Org { parties, replicas, .. } = &mut self.orgs[org];
+        let Org {
+            parties, replicas, ..
+        } = &mut self.orgs[org];
         let (party, replica) = (&parties[writer], &mut replicas[writer]);
         let key = party.doc(name);
-        let draft = Draft { key, state, heads: Vec::new(), delegation: party.delegation.clone() };
+        let draft = Draft {
+            key,
+            state,
+            heads: Vec::new(),
+            delegation: party.delegation.clone(),
+        };
         let fresh = Instance([self.fresh; 8]);
         let published = replica.publish(NOW_S, draft, &party.node, fresh, Batch::default());
         // A key that is copied again and again runs out of writers that a record can name.
@@ -105,10 +149,19 @@ impl Script {
     }
 
     fn card(&mut self, org: usize, writer: usize) {
-        let Org { parties, epochs, voucher, .. } = &self.orgs[org];
+        let Org {
+            parties,
+            epochs,
+            voucher,
+            ..
+        } = &self.orgs[org];
         let by: Vec<&Party> = voucher.iter().collect();
         let [one, two] = self.charters.each_ref().map(Charter::network);
-        let card = parties[writer].card(&[(one, epochs[0], &by), (two, epochs[1], &by)]);
+        let mut card = parties[writer].card(&[(one, epochs[0], &by), (two, epochs[1], &by)]);
+        card.delegations = parties[..2]
+            .iter()
+            .map(|party| Carry::new(&party.delegation))
+            .collect();
         self.publish(org, writer, DocName::Card, card.to_bytes());
     }
 
@@ -125,21 +178,38 @@ impl Script {
     fn run(mut self, steps: &[Step]) -> Self {
         for step in steps {
             match *step {
-                Step::Write { org, writer, document, text } => {
+                Step::Write {
+                    org,
+                    writer,
+                    document,
+                    text,
+                } => {
                     let (name, state) = match document {
-                        2 => (DocName::Board, br#"{"format":1,"kind":"board","notices":[]}"#.to_vec()),
-                        shard => (DocName::Listing(shard as u16), listing(shard as u16, 1, &text.to_string())),
+                        2 => (
+                            DocName::Board,
+                            br#"{"format":1,"kind":"board","notices":[]}"#.to_vec(),
+                        ),
+                        shard => (
+                            DocName::Listing(shard as u16),
+                            listing(shard as u16, 1, &text.to_string()),
+                        ),
                     };
                     self.publish(org, writer, name, state);
                 }
                 Step::Exchange { org, from, to } => self.exchange(org, from, to),
                 Step::Card { org, writer } => self.card(org, writer),
                 Step::Leave { org, network } => {
-                    let Org { parties, epochs, voucher, .. } = &self.orgs[org];
+                    let Org {
+                        parties,
+                        epochs,
+                        voucher,
+                        ..
+                    } = &self.orgs[org];
                     let by: Vec<&Party> = voucher.iter().collect();
                     let id = self.charters[network].network();
                     let membership = parties[0].membership(id, epochs[network], &by);
-                    self.items.push(parties[0].departure(&membership, id, NOW_S));
+                    self.items
+                        .push(parties[0].departure(&membership, id, NOW_S));
                 }
                 Step::Rejoin { org, network } => {
                     self.orgs[org].epochs[network] += 1;
@@ -156,13 +226,23 @@ impl Script {
         let mut replica = Party::new(99).replica(&both);
         for at in order {
             let item = &self.items[*at];
-            send(&mut replica, if late.contains(at) { without_state(item) } else { item.clone() });
+            send(
+                &mut replica,
+                if late.contains(at) {
+                    without_state(item)
+                } else {
+                    item.clone()
+                },
+            );
         }
         let mut again = true;
         while again {
             again = false;
             for at in order {
-                again |= matches!(send(&mut replica, self.items[*at].clone()), Outcome::Accepted(_));
+                again |= matches!(
+                    send(&mut replica, self.items[*at].clone()),
+                    Outcome::Accepted(_)
+                );
             }
         }
         replica
@@ -189,7 +269,10 @@ fn state_of(replica: &mut Replica<MemoryStorage>) -> Vec<(Table, Vec<u8>, Vec<u8
 
 fn orders(count: usize) -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
     let twice: Vec<usize> = (0..count).chain(0..count).collect();
-    (Just((0..count).collect::<Vec<_>>()).prop_shuffle(), Just(twice).prop_shuffle())
+    (
+        Just((0..count).collect::<Vec<_>>()).prop_shuffle(),
+        Just(twice).prop_shuffle(),
+    )
 }
 
 proptest! {

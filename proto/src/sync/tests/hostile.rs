@@ -15,7 +15,10 @@ fn give(end: &mut End, frame: Frame) -> Result<(), SessionError<std::convert::In
 }
 
 fn hello(version: u32) -> Frame {
-    Frame::Hello { version, nonce: [1; 16] }
+    Frame::Hello {
+        version,
+        nonce: [1; 16],
+    }
 }
 
 fn tag(federation: &Federation) -> Tag {
@@ -26,7 +29,11 @@ fn tag(federation: &Federation) -> Tag {
 fn responder(federation: &Federation, frames: &[Frame]) -> End {
     let founder = &federation.founder;
     let replica = federation.holding_all(founder);
-    let session = Session::respond(federation.members[0].id(), vec![federation.network()], [2; 16]);
+    let session = Session::respond(
+        federation.members[0].id(),
+        vec![federation.network()],
+        [2; 16],
+    );
     let mut end = End { session, replica };
     for frame in frames {
         give(&mut end, frame.clone()).unwrap();
@@ -46,20 +53,59 @@ fn another_version_is_told_apart() {
 #[test]
 fn every_frame_that_has_no_place_ends_the_session() {
     let federation = Federation::new(2);
-    let open = |scope| Frame::Open { scope, count: 0, message: Vec::new() };
-    let networks = Frame::Networks { tags: vec![tag(&federation)] };
+    let open = |scope| Frame::Open {
+        scope,
+        count: 0,
+        message: Vec::new(),
+    };
+    let networks = Frame::Networks {
+        tags: vec![tag(&federation)],
+    };
     let nothing_yet: &[Frame] = &[];
     let greeted = &[hello(VERSION)];
     let between = &[hello(VERSION), networks.clone()];
     let cards = &[hello(VERSION), networks.clone(), open(Scope::Cards)];
-    let after_cards =
-        &[hello(VERSION), networks.clone(), open(Scope::Cards), Frame::Done { scope: Scope::Cards }];
-    let charter = &[hello(VERSION), networks.clone(), Frame::WantCharter { tag: tag(&federation) }];
-    let receipt = Frame::Receipt { accepted: 0, refused: 0, complete: true };
+    let after_cards = &[
+        hello(VERSION),
+        networks.clone(),
+        open(Scope::Cards),
+        Frame::Done {
+            scope: Scope::Cards,
+        },
+    ];
+    let charter = &[
+        hello(VERSION),
+        networks.clone(),
+        Frame::WantCharter {
+            tag: tag(&federation),
+        },
+    ];
+    let receipt = Frame::Receipt {
+        accepted: 0,
+        refused: 0,
+        complete: true,
+    };
     let items = Frame::Items { items: Vec::new() };
     let cases: [(&[Frame], Vec<Frame>); 6] = [
-        (nothing_yet, vec![networks.clone(), open(Scope::Cards), receipt.clone(), items.clone(), Frame::SendAll]),
-        (greeted, vec![hello(VERSION), open(Scope::Cards), items.clone(), receipt.clone()]),
+        (
+            nothing_yet,
+            vec![
+                networks.clone(),
+                open(Scope::Cards),
+                receipt.clone(),
+                items.clone(),
+                Frame::SendAll,
+            ],
+        ),
+        (
+            greeted,
+            vec![
+                hello(VERSION),
+                open(Scope::Cards),
+                items.clone(),
+                receipt.clone(),
+            ],
+        ),
         (
             between,
             vec![
@@ -69,10 +115,16 @@ fn every_frame_that_has_no_place_ends_the_session() {
                 items.clone(),
                 receipt.clone(),
                 Frame::Want { ids: Vec::new() },
-                Frame::Reconcile { message: Vec::new() },
+                Frame::Reconcile {
+                    message: Vec::new(),
+                },
                 Frame::WantCharter { tag: Tag([0; 16]) },
-                Frame::Charter { charter: Vec::new() },
-                Frame::Done { scope: Scope::Cards },
+                Frame::Charter {
+                    charter: Vec::new(),
+                },
+                Frame::Done {
+                    scope: Scope::Cards,
+                },
             ],
         ),
         (
@@ -84,18 +136,34 @@ fn every_frame_that_has_no_place_ends_the_session() {
                 Frame::SendAll,
                 Frame::Done { scope: Scope::Rest },
                 Frame::Want { ids: Vec::new() },
-                Frame::Reconcile { message: vec![0x61] },
+                Frame::Reconcile {
+                    message: vec![0x61],
+                },
                 receipt.clone(),
             ],
         ),
-        (after_cards, vec![open(Scope::Cards), items.clone(), receipt, Frame::Done { scope: Scope::Cards }]),
+        (
+            after_cards,
+            vec![
+                open(Scope::Cards),
+                items.clone(),
+                receipt,
+                Frame::Done {
+                    scope: Scope::Cards,
+                },
+            ],
+        ),
         // One charter in a session, and nothing after it.
         (
             charter,
             vec![
-                Frame::WantCharter { tag: tag(&federation) },
+                Frame::WantCharter {
+                    tag: tag(&federation),
+                },
                 open(Scope::Cards),
-                Frame::Charter { charter: Vec::new() },
+                Frame::Charter {
+                    charter: Vec::new(),
+                },
             ],
         ),
     ];
@@ -103,7 +171,10 @@ fn every_frame_that_has_no_place_ends_the_session() {
         for frame in frames {
             let mut end = responder(&federation, before);
             let outcome = give(&mut end, frame.clone());
-            assert!(matches!(outcome, Err(SessionError::OutOfOrder)), "{frame:?} after {before:?}: {outcome:?}");
+            assert!(
+                matches!(outcome, Err(SessionError::OutOfOrder)),
+                "{frame:?} after {before:?}: {outcome:?}"
+            );
         }
     }
 }
@@ -111,10 +182,29 @@ fn every_frame_that_has_no_place_ends_the_session() {
 #[test]
 fn garbage_in_place_of_a_reconciliation_ends_the_session() {
     let federation = Federation::new(40);
-    for message in [vec![], vec![0x60], vec![0xff; 40], vec![0x61, 0, 0, 1], vec![0x61, 0, 0, 9, 9], vec![0x61, 0, 40]] {
-        let before = [hello(VERSION), Frame::Networks { tags: vec![tag(&federation)] }];
+    for message in [
+        vec![],
+        vec![0x60],
+        vec![0xff; 40],
+        vec![0x61, 0, 0, 1],
+        vec![0x61, 0, 0, 9, 9],
+        vec![0x61, 0, 40],
+    ] {
+        let before = [
+            hello(VERSION),
+            Frame::Networks {
+                tags: vec![tag(&federation)],
+            },
+        ];
         let mut end = responder(&federation, &before);
-        let outcome = give(&mut end, Frame::Open { scope: Scope::Cards, count: 40, message: message.clone() });
+        let outcome = give(
+            &mut end,
+            Frame::Open {
+                scope: Scope::Cards,
+                count: 40,
+                message: message.clone(),
+            },
+        );
         match outcome {
             Err(SessionError::Reconcile(_)) => {}
             // A version of it that we do not speak is answered with ours, and nothing else.
@@ -129,9 +219,17 @@ fn asking_for_what_is_not_there_gets_nothing() {
     let federation = Federation::new(40);
     let before = [
         hello(VERSION),
-        Frame::Networks { tags: vec![tag(&federation)] },
-        Frame::Open { scope: Scope::Cards, count: 40, message: vec![0x61, 0, 0, 2, 0] },
-        Frame::Want { ids: (0..200).map(|n| SaltedId([n; 32])).collect() },
+        Frame::Networks {
+            tags: vec![tag(&federation)],
+        },
+        Frame::Open {
+            scope: Scope::Cards,
+            count: 40,
+            message: vec![0x61, 0, 0, 2, 0],
+        },
+        Frame::Want {
+            ids: (0..200).map(|n| SaltedId([n; 32])).collect(),
+        },
     ];
     let mut end = responder(&federation, &before);
     while let Some(frame) = end.session.poll_frame(&end.replica).unwrap() {
@@ -152,7 +250,13 @@ fn a_charter_of_another_network_is_refused() {
     run(&mut one, &mut two, 5);
     let other = charter(9, 1, &[&newcomer]).to_bytes();
     let error = give(&mut one, Frame::Charter { charter: other }).unwrap_err();
-    assert!(matches!(error, SessionError::Charter(crate::charter::CharterError::OtherNetwork)), "{error}");
+    assert!(
+        matches!(
+            error,
+            SessionError::Charter(crate::charter::CharterError::OtherNetwork)
+        ),
+        "{error}"
+    );
     assert_eq!(one.session.charter(), None);
 }
 
@@ -163,12 +267,21 @@ fn what_a_peer_slips_in_is_checked_like_everything_else() {
     let stranger = Party::new(60);
     let before = [
         hello(VERSION),
-        Frame::Networks { tags: vec![tag(&federation)] },
-        Frame::Open { scope: Scope::Cards, count: 0, message: Vec::new() },
+        Frame::Networks {
+            tags: vec![tag(&federation)],
+        },
+        Frame::Open {
+            scope: Scope::Cards,
+            count: 0,
+            message: Vec::new(),
+        },
     ];
     let mut end = responder(&federation, &before);
     let shown = all_shown(&end.replica);
-    let thief = Party { root: stranger.root.clone(), ..Party::on(60, 2, crate::certificate::Role::Admin) };
+    let thief = Party {
+        root: stranger.root.clone(),
+        ..Party::on(60, 2, crate::certificate::Role::Admin)
+    };
     let forged = Item::Record {
         record: crate::signed::Signed::sign(
             member.record(DocName::Listing(0), 9, &[], &listing(0, 1, "forged")),
@@ -187,8 +300,19 @@ fn what_a_peer_slips_in_is_checked_like_everything_else() {
     give(&mut end, Frame::Items { items }).unwrap();
     assert_eq!(all_shown(&end.replica), shown);
     let stats = end.session.stats();
-    let refused: Vec<_> = stats.refused.iter().map(|(name, count)| (*name, *count)).collect();
-    assert_eq!(refused, [("bad_listing", 1), ("bad_signature", 1), ("not_a_member", 1)]);
+    let refused: Vec<_> = stats
+        .refused
+        .iter()
+        .map(|(name, count)| (*name, *count))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            ("bad_listing", 1),
+            ("bad_signature", 1),
+            ("not_a_member", 1)
+        ]
+    );
     assert_eq!(stats.accepted, 0);
 }
 
@@ -199,8 +323,14 @@ fn honest_frames(federation: &Federation) -> [Vec<Vec<u8>>; 2] {
     loop {
         let mut moved = false;
         for way in [0, 1] {
-            let (from, to) = if way == 0 { (&mut one, &mut two) } else { (&mut two, &mut one) };
-            let Some(frame) = from.session.poll_frame(&from.replica).unwrap() else { continue };
+            let (from, to) = if way == 0 {
+                (&mut one, &mut two)
+            } else {
+                (&mut two, &mut one)
+            };
+            let Some(frame) = from.session.poll_frame(&from.replica).unwrap() else {
+                continue;
+            };
             frames[way].push(frame.to_bytes());
             give(to, frame).unwrap();
             moved = true;
@@ -215,9 +345,15 @@ fn honest_frames(federation: &Federation) -> [Vec<Vec<u8>>; 2] {
 fn ends(federation: &Federation) -> [End; 2] {
     let mut one = federation.holding_all(&federation.founder);
     let mut two = federation.holding_all(&federation.members[0]);
-    for (replica, parties) in [(&mut one, &federation.members[1..4]), (&mut two, &federation.members[4..7])] {
+    for (replica, parties) in [
+        (&mut one, &federation.members[1..4]),
+        (&mut two, &federation.members[4..7]),
+    ] {
         for party in parties {
-            send(replica, party.item(DocName::Listing(0), 2, &[], &listing(0, 1, "changed")));
+            send(
+                replica,
+                party.item(DocName::Listing(0), 2, &[], &listing(0, 1, "changed")),
+            );
         }
     }
     pair(one, two, Purpose::Sync)

@@ -31,11 +31,17 @@ fn run(one: &mut End, two: &mut End, cut: usize) -> Traffic {
     loop {
         let mut moved = false;
         for way in [true, false] {
-            let (from, to) = if way { (&mut *one, &mut *two) } else { (&mut *two, &mut *one) };
+            let (from, to) = if way {
+                (&mut *one, &mut *two)
+            } else {
+                (&mut *two, &mut *one)
+            };
             if traffic.frames == cut {
                 return traffic;
             }
-            let Some(frame) = from.session.poll_frame(&from.replica).unwrap() else { continue };
+            let Some(frame) = from.session.poll_frame(&from.replica).unwrap() else {
+                continue;
+            };
             let bytes = frame.to_bytes();
             assert!(bytes.len() <= crate::limits::FRAME_MAX_BYTES);
             from.session.note_sent(bytes.len());
@@ -56,14 +62,24 @@ fn run(one: &mut End, two: &mut End, cut: usize) -> Traffic {
 
 /// A pair of sessions between the nodes of two replicas, for all networks of both.
 fn pair(one: Replica<MemoryStorage>, two: Replica<MemoryStorage>, purpose: Purpose) -> [End; 2] {
-    let networks = |replica: &Replica<MemoryStorage>| replica.networks().map(|(id, _)| id).collect::<Vec<_>>();
+    let networks =
+        |replica: &Replica<MemoryStorage>| replica.networks().map(|(id, _)| id).collect::<Vec<_>>();
     let mut known = networks(&one);
     if let Purpose::Charter(network) = purpose {
         known.push(network);
     }
     let initiator = Session::initiate(two.node(), purpose, known, [1; 16]);
     let responder = Session::respond(one.node(), networks(&two), [2; 16]);
-    [End { session: initiator, replica: one }, End { session: responder, replica: two }]
+    [
+        End {
+            session: initiator,
+            replica: one,
+        },
+        End {
+            session: responder,
+            replica: two,
+        },
+    ]
 }
 
 /// A whole session, which must end well on both sides.
@@ -91,14 +107,27 @@ impl Federation {
         let charter = charter(1, 1, &[&founder]);
         let network = charter.network();
         let mut replica = Party::new(0).replica(&[&charter]);
-        for party in std::iter::once(&founder).chain(&members) {
-            let by: &[&Party] = if party.org() == founder.org() { &[] } else { &[&founder] };
+        let all = || std::iter::once(&founder).chain(&members);
+        // Cards first, as peers send them: the roster is then computed once.
+        for party in all() {
+            let by: &[&Party] = if party.org() == founder.org() {
+                &[]
+            } else {
+                &[&founder]
+            };
             let card = party.first_card(network, by);
             assert!(matches!(send(&mut replica, card), Outcome::Accepted(_)));
+        }
+        for party in all() {
             let shard = party.item(DocName::Listing(0), 1, &[], &listing(0, 2, "x"));
             assert!(matches!(send(&mut replica, shard), Outcome::Accepted(_)));
         }
-        Self { charter, founder, members, full: replica.storage().clone() }
+        Self {
+            charter,
+            founder,
+            members,
+            full: replica.storage().clone(),
+        }
     }
 
     fn network(&self) -> NetworkId {
@@ -113,11 +142,16 @@ impl Federation {
     /// A replica of one organisation that holds nothing but its own card.
     fn holding_card(&self, party: &Party) -> Replica<MemoryStorage> {
         let mut replica = party.replica(&[&self.charter]);
-        let by: &[&Party] = if party.org() == self.founder.org() { &[] } else { &[&self.founder] };
+        let by: &[&Party] = if party.org() == self.founder.org() {
+            &[]
+        } else {
+            &[&self.founder]
+        };
         let card = party.card(&[(self.network(), 1, by)]);
-        let Outcome::Accepted(_) =
-            send(&mut replica, party.item(DocName::Card, 1, &[], &card.to_bytes()))
-        else {
+        let Outcome::Accepted(_) = send(
+            &mut replica,
+            party.item(DocName::Card, 1, &[], &card.to_bytes()),
+        ) else {
             panic!("own card")
         };
         replica
@@ -127,4 +161,14 @@ impl Federation {
     fn empty(&self, party: &Party) -> Replica<MemoryStorage> {
         party.replica(&[&self.charter])
     }
+}
+
+/// A shard of 180 KB, of which hardly two fit a frame.
+fn heavy(shard: u16) -> Vec<u8> {
+    let text = "a".repeat(60_000);
+    let fields = ["x_a", "x_b", "x_c"]
+        .map(|name| format!("\"{name}\":\"{text}\""))
+        .join(",");
+    let head = format!("\"format\":1,\"kind\":\"listing\",\"services\":[],\"shard\":{shard}");
+    format!("{{{head},{fields}}}").into_bytes()
 }

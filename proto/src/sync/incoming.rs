@@ -1,0 +1,34 @@
+//! A frame on its way in.
+
+use super::frame::{Frame, FrameError};
+use crate::replica::{Checked, Item, Refusal};
+
+/// A received frame, its items checked. Making one needs no replica, so it can be done on any core
+/// and without holding a lock.
+pub struct Incoming {
+    pub(super) frame: Frame,
+    pub(super) checked: Vec<Result<Checked, Refusal>>,
+    pub(super) size_bytes: usize,
+}
+
+impl Incoming {
+    /// Parses a frame and checks every signature, hash and limit of the items in it.
+    ///
+    /// # Errors
+    /// [`FrameError`]; refused items are not an error of the frame.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
+        let frame = Frame::parse(bytes)?;
+        let (frame, checked) = match frame {
+            Frame::Items { items } => (
+                Frame::Items { items: Vec::new() },
+                items.into_iter().map(Item::check).collect(),
+            ),
+            other => (other, Vec::new()),
+        };
+        Ok(Self {
+            frame,
+            checked,
+            size_bytes: bytes.len(),
+        })
+    }
+}
