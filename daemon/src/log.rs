@@ -18,6 +18,13 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
             settings.filter
         )
     })?;
+    // The index writes segments of its own beside tantivy's merges; when a merge finds that its source was
+    // replaced meanwhile, tantivy gives it up and says so twice. Nothing is lost, and nobody can act on it.
+    let quiet = "tantivy::indexer::segment_manager=error";
+    let filter = match quiet.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -56,6 +56,9 @@ pub enum RunError {
     System(#[from] std::io::Error),
 }
 
+/// How long requests that are under way may take to finish when the daemon is asked to stop.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn surroundings() -> Surroundings {
     Surroundings {
         fingerpost_home: std::env::var_os("FINGERPOST_HOME"),
@@ -99,40 +102,80 @@ pub fn run(home: Option<PathBuf>) -> Result<(), RunError> {
     result
 }
 
+/// A node with its network and its tasks, without the local API.
+pub struct Running {
+    /// The node.
+    pub node: Arc<Node>,
+    net: Net,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Starts a node in a prepared home that this process has taken.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn start(home: Home, settings: Settings, keys: Keys) -> Result<Self, RunError> {
+        let options = NetOptions {
+            seed: keys.node().to_seed(),
+            settings: settings.network.clone(),
+            agent: format!("fingerpostd/{}", env!("CARGO_PKG_VERSION")),
+        };
+        let (net, events, streams) = net::start(options).await?;
+        let opening = {
+            let net = net.clone();
+            tokio::task::spawn_blocking(move || Node::open(home, settings, keys, net))
+        };
+        let Opened { node, outgoing } = opening.await.map_err(std::io::Error::other)??;
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(publish(net.clone(), outgoing));
+        tasks.spawn(watch_network(Arc::clone(&node), events, stopped.clone()));
+        tasks.spawn(accept(Arc::clone(&node), streams));
+        tasks.spawn(run_scheduler(Arc::clone(&node), stopped));
+        Ok(Self { node, net, stop, tasks })
+    }
+
+    /// Becomes true when the node is to stop.
+    pub fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Tells every task, and whoever holds [`Running::stopped`], to come to an end.
+    pub fn begin_stop(&self) {
+        self.stop.send(true).ok();
+    }
+
+    /// Ends the tasks and makes everything durable.
+    ///
+    /// # Errors
+    /// [`RunError::System`].
+    pub async fn stop(mut self) -> Result<(), RunError> {
+        self.begin_stop();
+        self.net.shutdown().await;
+        self.tasks.shutdown().await;
+        let node = self.node;
+        tokio::task::spawn_blocking(move || node.close()).await.map_err(std::io::Error::other)?;
+        Ok(())
+    }
+}
+
 async fn serve(home: Home, settings: Settings, keys: Keys) -> Result<(), RunError> {
-    let listener = api::bind(&home.socket()?).await?;
     let socket = home.socket()?;
-    let options = NetOptions {
-        seed: keys.node().to_seed(),
-        settings: settings.network.clone(),
-        agent: format!("fingerpostd/{}", env!("CARGO_PKG_VERSION")),
-    };
-    let (net, events, streams) = net::start(options).await?;
+    let listener = api::bind(&socket).await?;
     let dir = home.dir().to_owned();
-    let opening = {
-        let net = net.clone();
-        tokio::task::spawn_blocking(move || Node::open(home, settings, keys, net))
-    };
-    let Opened { node, outgoing } = opening.await.map_err(std::io::Error::other)??;
-    tracing::info!("node {} ready in {}", node.id().short(), dir.display());
-    let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    tasks.spawn(publish(net.clone(), outgoing));
-    tasks.spawn(watch_network(Arc::clone(&node), events, stopped.clone()));
-    tasks.spawn(accept(Arc::clone(&node), streams));
-    tasks.spawn(run_scheduler(Arc::clone(&node), stopped.clone()));
-    let serving = tokio::spawn(api::serve(listener, Arc::clone(&node), stopped));
+    let running = Running::start(home, settings, keys).await?;
+    tracing::info!("node {} ready in {}", running.node.id().short(), dir.display());
+    let serving = tokio::spawn(api::serve(listener, Arc::clone(&running.node), running.stopped()));
     // Nobody may be listening for this; it is not needed outside systemd.
     sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
     wait_for_signal().await?;
     tracing::info!("stopping");
     sd_notify::notify(&[sd_notify::NotifyState::Stopping]).ok();
-    stop.send(true).ok();
-    let drained = std::time::Duration::from_secs(10);
-    tokio::time::timeout(drained, serving).await.ok();
-    net.shutdown().await;
-    tasks.shutdown().await;
-    tokio::task::spawn_blocking(move || node.close()).await.map_err(std::io::Error::other)?;
+    running.begin_stop();
+    tokio::time::timeout(DRAIN, serving).await.ok();
+    running.stop().await?;
     std::fs::remove_file(&socket).ok();
     tracing::info!("stopped");
     Ok(())

@@ -3,11 +3,13 @@
 //! One sled tree; a key is the table's number and the key, so that a batch over several tables is one atomic
 //! write. States are compressed one by one. The layout is described in `docs/protocol/store.md`.
 
+use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
 use fingerpost_proto::limits;
 use fingerpost_proto::storage::{Batch, Storage, Table};
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Version of the layout.
 const SCHEMA: u32 = 1;
@@ -122,19 +124,39 @@ fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
     full
 }
 
-fn to_stored(table: Table, value: Vec<u8>) -> Vec<u8> {
-    match table {
-        Table::States => zstd::bulk::compress(&value, COMPRESSION_LEVEL).unwrap_or_default(),
-        _ => value,
+thread_local! {
+    // Setting up a context costs more than compressing a listing with it.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn to_stored(table: Table, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    if table != Table::States {
+        return Ok(value);
     }
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(Compressor::new(COMPRESSION_LEVEL).map_err(sled::Error::Io)?),
+        };
+        Ok(compressor.compress(&value).map_err(sled::Error::Io)?)
+    })
 }
 
 fn from_stored(table: Table, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-    match table {
-        Table::States => zstd::bulk::decompress(value, limits::STATE_MAX_BYTES)
-            .map_err(|_| StoreError::Damaged),
-        _ => Ok(value.to_vec()),
+    if table != Table::States {
+        return Ok(value.to_vec());
     }
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(Decompressor::new().map_err(sled::Error::Io)?),
+        };
+        // What this node compressed says how long it is; anything else is damage.
+        let length = Decompressor::upper_bound(value).filter(|length| *length <= limits::STATE_MAX_BYTES);
+        let length = length.ok_or(StoreError::Damaged)?;
+        decompressor.decompress(value, length).map_err(|_| StoreError::Damaged)
+    })
 }
 
 impl Storage for SledStorage {
@@ -165,7 +187,7 @@ impl Storage for SledStorage {
         for (table, key, value) in batch.writes {
             let key = full_key(table, &key);
             match value {
-                Some(value) => writes.insert(key, to_stored(table, value)),
+                Some(value) => writes.insert(key, to_stored(table, value)?),
                 None => writes.remove(key),
             }
         }

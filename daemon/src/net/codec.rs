@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::streams::Stream;
 use fingerpost_proto::limits;
-use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf};
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
@@ -113,6 +113,22 @@ pub fn frames_with_idle<S: AsyncRead + AsyncWrite>(
         sender,
         FrameReceiver::new(read, Patience::new(idle), shared),
     )
+}
+
+/// Sends one small frame and the end, and takes in nothing: for a goodbye, which should not cost the memory
+/// of a [`FrameSender`]. The caller bounds the time.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] or [`CodecError::Io`].
+pub async fn send_alone<S: AsyncWrite + Unpin>(mut stream: S, frame: &[u8]) -> Result<(), CodecError> {
+    let too_large = CodecError::TooLarge { bytes: frame.len() };
+    if frame.len() > limits::FRAME_MAX_BYTES {
+        return Err(too_large);
+    }
+    let length = u32::try_from(frame.len()).map_err(|_| too_large)?;
+    let framed = [&length.to_be_bytes()[..], frame].concat();
+    stream.write_all(&zstd::bulk::compress(&framed, LEVEL)?).await?;
+    Ok(stream.close().await?)
 }
 
 /// Measures a silence across futures that are dropped and asked for again.

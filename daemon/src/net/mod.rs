@@ -28,7 +28,7 @@ use libp2p::PeerId;
 use libp2p::gossipsub::MessageId;
 use zeroize::Zeroize;
 
-pub use codec::{CodecError, FrameReceiver, FrameSender, frames, frames_with_idle};
+pub use codec::{CodecError, FrameReceiver, FrameSender, frames, frames_with_idle, send_alone};
 pub use gossip::{Acceptance, PENDING_MAX};
 pub use handle::{IncomingStreams, Net, start};
 pub use peers::Peer;

@@ -416,8 +416,8 @@ async fn a_taken_port_is_replaced_and_said() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_that_cannot_be_had_is_a_warning_and_all_are_an_error() {
-    // 192.0.2.0/24 is for documentation: no machine has it.
-    let elsewhere = "/ip4/192.0.2.1/tcp/7787";
+    // 198.51.100.0/24 is for documentation: no machine should have it.
+    let elsewhere = "/ip4/198.51.100.77/tcp/7787";
     let a = node(1, &[elsewhere, TCP[0]]).await;
     until("a warning", || {
         a.seen(|seen| seen.warnings.iter().any(|text| text.contains(elsewhere)))

@@ -39,6 +39,7 @@ pub use documents::By;
 pub use error::NodeError;
 pub use gossip::Outgoing;
 pub use scheduler::run as run_scheduler;
+pub use sessions::Patience;
 
 /// Most announcements that wait to be handed to the network. Gossip is a hint: what does not fit is
 /// found by the next sync.
@@ -217,7 +218,11 @@ impl Node {
     }
 
     fn count_refusal(&self, reason: &str) {
-        *lock(&self.refused).entry(reason.to_owned()).or_default() += 1;
+        self.count_refusals_of(reason, 1);
+    }
+
+    fn count_refusals_of(&self, reason: &str, count: u64) {
+        *lock(&self.refused).entry(reason.to_owned()).or_default() += count;
     }
 
     /// Makes everything durable; for a clean end.

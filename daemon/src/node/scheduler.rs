@@ -9,6 +9,7 @@ use fingerpost_proto::limits;
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::storage::{Batch, Storage, Table};
+use tokio::task::JoinSet;
 
 use super::{Node, lock};
 use super::names::card_of;
@@ -23,11 +24,20 @@ const OTHER_SIDE_DIALS_AFTER: Duration = Duration::from_secs(10);
 /// Most nodes that this node tries to stay connected with.
 const WANTED_MAX: usize = 128;
 
-/// Runs until `stop` is cancelled: one exchange after the other, each with the node whose turn it is.
+/// Most exchanges that this node holds at a time, of those that it begins.
+const EXCHANGES_MAX: usize = 4;
+/// One exchange after the other is cheapest, for the second finds that the first has brought nearly all. But
+/// after this an exchange no longer holds up the next: a peer that is slow, or pretends to be, must not keep
+/// this node from all others.
+const ALONE_MAX: Duration = Duration::from_secs(10);
+
+/// Runs until `stop` is cancelled: exchanges with the node whose turn it is.
 pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) {
     let mut known: BTreeMap<NodeId, Instant> = BTreeMap::new();
     let mut next_wanted = Instant::now();
     let mut next_somebody = Instant::now() + interval(&node);
+    let mut exchanges = JoinSet::new();
+    let mut alone_until = Instant::now();
     while !*stop.borrow() {
         let now = Instant::now();
         if now >= next_wanted {
@@ -38,19 +48,23 @@ pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) 
             node.sync_somebody();
             next_somebody = now + interval(&node);
         }
-        match node.next_due() {
-            Ok(peer) => tokio::select! {
-                () = node.exchange(peer) => {}
-                _ = stop.changed() => {}
-            },
-            Err(wait) => {
-                let wait = wait.min(WANTED_EVERY);
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = node.wake.notified() => {}
-                    _ = stop.changed() => {}
+        while exchanges.try_join_next().is_some() {}
+        let mut wait = WANTED_EVERY;
+        if exchanges.is_empty() || (exchanges.len() < EXCHANGES_MAX && now >= alone_until) {
+            match node.next_due() {
+                Ok(peer) => {
+                    let node = Arc::clone(&node);
+                    exchanges.spawn(async move { node.exchange(peer).await });
+                    alone_until = now + ALONE_MAX;
                 }
+                Err(until_next) => wait = wait.min(until_next),
             }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = node.wake.notified() => {}
+            Some(_) = exchanges.join_next() => {}
+            _ = stop.changed() => {}
         }
     }
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use fingerpost_proto::charter::Charter;
 use fingerpost_proto::ids::{NetworkId, NodeId};
+use fingerpost_proto::limits;
 use fingerpost_proto::sync::{Farewell, Frame, Incoming, Purpose, Session, SessionError, Stats};
 use tokio::sync::Notify;
 
 use super::{Node, lock, now_s};
 use crate::keys::random;
-use crate::net::{CodecError, FrameReceiver, FrameSender, Stream, frames};
+use crate::net::{CodecError, FrameReceiver, FrameSender, Stream, frames_with_idle, send_alone};
 use crate::store::StoreError;
 
 /// After our own change, how long to wait before exchanging with each peer: gossip has mostly brought it
@@ -19,12 +20,92 @@ use crate::store::StoreError;
 const AFTER_CHANGE_MS: std::ops::Range<u64> = 300..2_000;
 const BUSY_RETRY_MS: std::ops::Range<u64> = 500..3_000;
 const FAILURE_WAIT_MAX_S: u64 = 60;
+/// From so many new items on, a session is the one by which this node catches up.
+const MUCH_ITEMS: u64 = 256;
+/// Longest that one session may take, in seconds. What was exchanged by then is kept, and the next session
+/// goes on from there.
+const SESSION_MAX_S: u64 = 15 * 60;
+/// Most peers that are being told at one time to come back later. Streams beyond that are reset.
+const DECLINING_MAX: u32 = 64;
+
+/// How long this node bears with its peers in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The longest silence; and the longest that a peer may take to show that it knows one of our networks.
+    pub idle: Duration,
+    /// The longest session.
+    pub whole: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_millis(limits::SESSION_IDLE_MS),
+            whole: Duration::from_secs(SESSION_MAX_S),
+        }
+    }
+}
 
 /// What is known of exchanges with each connected node.
 #[derive(Default)]
 pub(super) struct Sessions {
     peers: BTreeMap<NodeId, PeerState>,
-    inbound: u32,
+    /// How many sessions each node has begun that are under way.
+    inbound: BTreeMap<NodeId, u32>,
+    declining: u32,
+    /// The node from which much is coming in. While it does, others wait: they would send the same.
+    source: Option<NodeId>,
+    patience: Patience,
+}
+
+impl Sessions {
+    /// Takes one of `most` places for a session of a peer. No peer gets more than half of them.
+    fn admit(&mut self, peer: NodeId, most: u32) -> bool {
+        if self.source.is_some_and(|source| source != peer) {
+            return false;
+        }
+        let taken: u32 = self.inbound.values().sum();
+        let of_peer = self.inbound.get(&peer).copied().unwrap_or(0);
+        let free = taken < most && of_peer < most.div_ceil(2);
+        if free {
+            self.inbound.insert(peer, of_peer + 1);
+        }
+        free
+    }
+
+    fn leave(&mut self, peer: &NodeId) {
+        match self.inbound.get_mut(peer) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.inbound.remove(peer);
+            }
+        }
+    }
+}
+
+/// How a stream that a peer has opened is received.
+enum Reception {
+    Session,
+    Decline,
+    Reset,
+}
+
+/// Frees a peer's place again, however its session ends.
+struct Guest<'a> {
+    node: &'a Node,
+    peer: NodeId,
+    reception: Reception,
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        let mut sessions = lock(&self.node.sessions);
+        match self.reception {
+            Reception::Session => sessions.leave(&self.peer),
+            Reception::Decline => sessions.declining = sessions.declining.saturating_sub(1),
+            Reception::Reset => {}
+        }
+    }
 }
 
 #[derive(Default, Clone)]
@@ -50,9 +131,26 @@ pub(super) enum RunError {
     /// The peer closed the stream early.
     #[error("the peer closed the stream before the session was over")]
     Closed,
+    /// The peer took longer than a session may take.
+    #[error("the session took too long")]
+    Overdue,
     /// This node is at fault.
     #[error("{0}")]
     Own(String),
+}
+
+impl RunError {
+    /// Whether a peer that this node called broke the protocol. Being busy, unreachable or gone is no breach.
+    fn is_breach(&self) -> bool {
+        match self {
+            Self::Session(error) => {
+                !matches!(error, SessionError::Farewell(_) | SessionError::Replica(_))
+            }
+            Self::Codec(error) => matches!(error, CodecError::TooLarge { .. } | CodecError::Corrupt(_)),
+            Self::Overdue => true,
+            Self::Open(_) | Self::Closed | Self::Own(_) => false,
+        }
+    }
 }
 
 fn jitter(range: std::ops::Range<u64>) -> Duration {
@@ -120,7 +218,8 @@ impl Node {
     pub(super) fn next_due(&self) -> Result<NodeId, Duration> {
         let now = Instant::now();
         let mut sessions = lock(&self.sessions);
-        let free = sessions.peers.iter_mut().filter(|(_, peer)| !peer.busy);
+        let Sessions { peers, inbound, .. } = &*sessions;
+        let free = peers.iter().filter(|(node, peer)| !peer.busy && !inbound.contains_key(*node));
         let next = free.filter_map(|(node, peer)| Some((peer.due?, *node))).min();
         match next {
             Some((due, node)) if due <= now => {
@@ -170,7 +269,12 @@ impl Node {
                 peer = %node.short(), accepted = stats.accepted, sent = stats.sent, rounds = stats.rounds,
                 "exchange finished"
             ),
-            Err(error) => tracing::debug!(peer = %node.short(), "exchange ended early: {error}"),
+            Err(error) => {
+                if error.is_breach() {
+                    self.count_refusal("session");
+                }
+                tracing::debug!(peer = %node.short(), "exchange ended early: {error}");
+            }
         }
         self.exchange_over(&node, &result);
     }
@@ -222,27 +326,50 @@ impl Node {
         self.replica().networks().map(|(id, _)| id).collect()
     }
 
+    /// Sets how long sessions may take that begin from now on.
+    pub fn set_patience(&self, patience: Patience) {
+        lock(&self.sessions).patience = patience;
+    }
+
+    fn receive_guest(&self, peer: NodeId) -> Guest<'_> {
+        let mut sessions = lock(&self.sessions);
+        // When both begin at once, the one with the smaller id goes on: two sessions would carry all twice.
+        let crossed = self.id() < peer && sessions.peers.get(&peer).is_some_and(|state| state.busy);
+        let reception = if !crossed && sessions.admit(peer, self.settings.sync.max_inbound_sessions) {
+            Reception::Session
+        } else if sessions.declining < DECLINING_MAX {
+            sessions.declining += 1;
+            Reception::Decline
+        } else {
+            Reception::Reset
+        };
+        Guest { node: self, peer, reception }
+    }
+
     /// Answers a session that a peer began; too many at once are asked to come back later.
     pub async fn answer(self: Arc<Self>, node: NodeId, stream: Stream) {
-        let admitted = {
-            let mut sessions = lock(&self.sessions);
-            let free = sessions.inbound < self.settings.sync.max_inbound_sessions;
-            sessions.inbound += u32::from(free);
-            free
+        let guest = self.receive_guest(node);
+        let result = match guest.reception {
+            Reception::Session => self.try_answer(node, stream).await,
+            Reception::Decline => self.decline(stream).await,
+            Reception::Reset => {
+                drop(stream);
+                Ok(())
+            }
         };
-        let result = match admitted {
-            true => self.try_answer(node, stream).await,
-            false => decline(stream).await,
-        };
-        if admitted {
-            lock(&self.sessions).inbound -= 1;
-        }
         if let Err(error) = result {
-            if matches!(error, RunError::Session(_) | RunError::Codec(_)) {
+            if matches!(error, RunError::Session(_) | RunError::Codec(_) | RunError::Overdue) {
                 self.count_refusal("session");
             }
             tracing::debug!(peer = %node.short(), "a session of a peer ended early: {error}");
         }
+    }
+
+    async fn decline(&self, stream: Stream) -> Result<(), RunError> {
+        let idle = lock(&self.sessions).patience.idle;
+        let bye = Frame::Bye { farewell: Farewell::Busy }.to_bytes();
+        let told = tokio::time::timeout(idle, send_alone(stream, &bye)).await;
+        Ok(told.map_err(|_| RunError::Overdue)??)
     }
 
     async fn try_answer(self: &Arc<Self>, node: NodeId, stream: Stream) -> Result<(), RunError> {
@@ -256,18 +383,28 @@ impl Node {
     /// Runs a session to its end: one task reads, one writes, so that two sides that both have much to
     /// send never wait for each other.
     async fn drive(&self, session: Session, stream: Stream) -> Result<Session, RunError> {
-        let (mut sender, mut receiver) = frames(stream);
+        let patience = lock(&self.sessions).patience;
+        let peer = session.peer();
+        let (mut sender, mut receiver) = frames_with_idle(stream, patience.idle);
         let session = Mutex::new(session);
         let handled = Notify::new();
-        let result = {
+        let whole = async {
             let write = self.write_frames(&session, &mut sender, &handled);
             let read = self.read_frames(&session, &mut receiver, &handled);
-            tokio::try_join!(write, read)
+            tokio::try_join!(write, read)?;
+            // All has been said. Whoever hangs up first now does no wrong.
+            if let Err(error) = sender.finish().await {
+                tracing::debug!("a stream was not closed in order: {error}");
+            }
+            Ok(())
         };
-        let finished = match result {
-            Ok(_) => sender.finish().await.map_err(RunError::Codec),
-            Err(error) => Err(error),
+        let finished = tokio::select! {
+            finished = whole => finished,
+            () = until_overdue(&session, patience) => Err(RunError::Overdue),
         };
+        let mut sessions = lock(&self.sessions);
+        sessions.source = sessions.source.filter(|source| *source != peer);
+        drop(sessions);
         let mut traffic = lock(&self.traffic);
         traffic.sessions += u64::from(finished.is_ok());
         traffic.sent_bytes += sender.wire_bytes();
@@ -317,6 +454,9 @@ impl Node {
                 let before = session.stats().refused.clone();
                 let result = session.handle_frame(now_s(), incoming, &mut self.replica());
                 self.count_refusals(&before, session.stats());
+                if session.stats().accepted >= MUCH_ITEMS {
+                    lock(&self.sessions).source.get_or_insert(session.peer());
+                }
                 result.map_err(RunError::Session)
             });
             tokio::task::block_in_place(|| self.feed());
@@ -328,16 +468,20 @@ impl Node {
 
     fn count_refusals(&self, before: &BTreeMap<&'static str, u64>, stats: &Stats) {
         for (reason, count) in &stats.refused {
-            for _ in before.get(reason).copied().unwrap_or(0)..*count {
-                self.count_refusal(reason);
+            let more = count.saturating_sub(before.get(reason).copied().unwrap_or(0));
+            if more > 0 {
+                self.count_refusals_of(reason, more);
             }
         }
     }
 }
 
-async fn decline(stream: Stream) -> Result<(), RunError> {
-    let (mut sender, _receiver) = frames(stream);
-    sender.send(&Frame::Bye { farewell: Farewell::Busy }.to_bytes()).await?;
-    sender.flush().await?;
-    Ok(sender.finish().await?)
+/// Waits until a session has taken too long. A peer that sends a byte now and then is never silent, so
+/// silence is not all that ends a session; and who does not even know a network of ours is not borne with
+/// for long.
+async fn until_overdue(session: &Mutex<Session>, patience: Patience) {
+    tokio::time::sleep(patience.idle).await;
+    if !lock(session).shared().is_empty() {
+        tokio::time::sleep(patience.whole.saturating_sub(patience.idle)).await;
+    }
 }

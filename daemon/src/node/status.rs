@@ -61,6 +61,11 @@ impl Node {
         })
     }
 
+    /// How many documents this node holds.
+    pub fn document_count(&self) -> usize {
+        self.replica().counts().0
+    }
+
     /// The members of this node's networks, other than its own organisations, with their nodes.
     fn member_orgs(&self) -> BTreeMap<OrgId, Vec<NodeId>> {
         let mut replica = self.replica();
