@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fingerpost_config::HomeError;
-use fingerpost_proto::api::{ApiError, ErrorCode, FORMAT};
+use fingerpost_proto::api::{ApiError, ErrorCode};
 use serde_json::json;
 
-use crate::output::{json_line, plain};
+use crate::output::{json_document, plain};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -174,8 +174,7 @@ impl CliError {
         }
         let (message, hint) = (self.message(), self.hint());
         let text = if as_json {
-            json_line(&json!({
-                "format": FORMAT,
+            json_document(&json!({
                 "error": { "code": code, "exit_code": exit_code, "message": message, "hint": hint },
             }))
         } else {

@@ -15,6 +15,9 @@ use crate::output::{entity_lines, json_pretty, one_line, table};
 /// Most changes of one kind that are written out.
 const CHANGES_MAX: usize = 20;
 
+/// What to say after an edit.
+pub(crate) const UNDO_ADVICE: &str = "Take it back with: fingerpost listing undo";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Listing {
     /// Take a listing from a file in Open Referral JSON (ORUK 3, HSDS 3)
@@ -50,7 +53,9 @@ pub(crate) async fn run(listing: Listing, context: &Context) -> Result<(), CliEr
             let bytes = read_input(&file, limits::IMPORT_MAX_BYTES)?;
             let target = context.target(&["listing", "import"]);
             let target = target.with("replace", replace.then_some("true"));
-            report(&context.client.post_bytes(&target, bytes).await?, context)
+            report(&context.client.post_bytes(&target, bytes).await?, context)?;
+            context.output.talk(UNDO_ADVICE);
+            Ok(())
         }
         Listing::Show { organisation } => {
             let view = view(organisation, context).await?;
@@ -93,11 +98,6 @@ pub(crate) fn report(edited: &Edited, context: &Context) -> Result<(), CliError>
         context.output.talk(&format!("note: {}", one_line(note)));
     }
     context.output.emit(edited, edit_in_words)?;
-    if !edited.records.is_empty() {
-        context
-            .output
-            .talk("Other nodes get it from now on. Take it back with: fingerpost listing undo");
-    }
     Ok(())
 }
 

@@ -58,7 +58,9 @@ pub(crate) async fn run(service: Service, context: &Context) -> Result<(), CliEr
         }
         Service::Remove { id } => client.delete(&context.target(&["services", &id])).await?,
     };
-    listing::report(&edited, context)
+    listing::report(&edited, context)?;
+    context.output.talk(listing::UNDO_ADVICE);
+    Ok(())
 }
 
 #[cfg(test)]

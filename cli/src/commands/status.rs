@@ -191,6 +191,12 @@ fn this_node(status: &Status, context: &Context, now_s: u64) -> String {
             "; more are being added"
         }
     ));
+    text.push_str(&format!(
+        "Comparing with others since the start: {}, {} sent, {} received\n",
+        count(status.traffic.sessions, "session"),
+        bytes(status.traffic.sent_bytes),
+        bytes(status.traffic.received_bytes),
+    ));
     if !status.refused.is_empty() {
         let reasons = status
             .refused

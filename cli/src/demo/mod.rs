@@ -105,6 +105,9 @@ pub(crate) async fn run(demo: Demo, output: Output) -> Result<(), CliError> {
         )),
     };
     for node in &mut nodes {
+        node.end();
+    }
+    for node in &mut nodes {
         node.kill().await;
     }
     drop(nodes);

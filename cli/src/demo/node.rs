@@ -91,6 +91,12 @@ impl Node {
         log_path(&self.home)
     }
 
+    /// Ends the process at once, without waiting until it is gone.
+    pub(super) fn end(&mut self) {
+        // It fails only when the process has ended already.
+        let _ = self.child.start_kill();
+    }
+
     /// Ends the process at once, as a power cut would, and waits until it is gone.
     pub(super) async fn kill(&mut self) {
         // It fails only when the process has ended already.

@@ -135,12 +135,13 @@ impl Progress<'_> {
             .iter()
             .filter(|count| **count == self.expected)
             .count();
-        let least = counts.iter().min().copied().unwrap_or(0);
+        let grouped = |number: usize| grouped(u64::try_from(number).unwrap_or(u64::MAX));
         self.screen.line(&format!(
-            "   … {complete} of {} nodes complete; the one that is furthest behind shows {} of {}",
+            "   … {complete} of {} nodes complete; together they show {} of {} × {} entries",
             counts.len(),
-            grouped(u64::try_from(least).unwrap_or(u64::MAX)),
-            grouped(u64::try_from(self.expected).unwrap_or(u64::MAX)),
+            grouped(sum),
+            counts.len(),
+            grouped(self.expected),
         ))
     }
 }

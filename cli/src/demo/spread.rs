@@ -122,7 +122,7 @@ pub(super) async fn shown(
 
 /// A few milliseconds; more when many nodes are asked, so that asking does not slow them down.
 pub(super) fn poll_interval(nodes: usize) -> Duration {
-    Duration::from_millis(u64::try_from(nodes / 2).unwrap_or(20).max(3))
+    Duration::from_millis(u64::try_from(nodes).unwrap_or(50).max(5))
 }
 
 /// A word of changing consonants and vowels, so that it can be read out.

@@ -36,7 +36,10 @@ const TIMED_EDITS: usize = 5;
 /// How many edits a stopped node misses.
 const MISSED_EDITS: usize = 3;
 
-/// Result that must hold the service that is looked for, counted from the best.
+/// Most organisations that are named one by one.
+const NAMED_MAX: usize = 12;
+
+/// Among how many results, counted from the best, the service that is looked for must be.
 const FOUND_AMONG: usize = 10;
 
 /// What the demo works with.
@@ -85,13 +88,14 @@ impl Story<'_> {
     /// # Errors
     /// Whatever did not go as it should.
     pub(super) async fn tell(&self, nodes: &mut Vec<Node>) -> Result<(), CliError> {
-        let started = Instant::now();
         let question = question(self.inputs)?;
+        let binary = binary::find(self.screen).await?;
+        let started = Instant::now();
         let mut found = Findings {
             nodes: self.inputs.len(),
             ..Findings::default()
         };
-        self.start(nodes).await?;
+        self.start(nodes, &binary).await?;
         let orgs = self.publish(nodes).await?;
         self.join_and_grow(nodes, &mut found).await?;
         self.search(nodes, &question, &orgs, &mut found).await?;
@@ -111,14 +115,13 @@ impl Story<'_> {
         self.end(nodes, &question, found)
     }
 
-    async fn start(&self, nodes: &mut Vec<Node>) -> Result<(), CliError> {
-        let binary = binary::find(self.screen).await?;
+    async fn start(&self, nodes: &mut Vec<Node>, binary: &Path) -> Result<(), CliError> {
         let wanted = self.inputs.len();
         self.screen.step(&format!(
             "1. {wanted} nodes start, each a process with its own home."
         ))?;
         let started = Instant::now();
-        let start = |number| Node::start(number, self.homes.to_owned(), binary.clone());
+        let start = |number| Node::start(number, self.homes.to_owned(), binary.to_owned());
         *nodes = in_parallel(AT_A_TIME, (1..=wanted).map(start)).await?;
         self.screen.line(&format!(
             "   All answer after {}.",
@@ -152,8 +155,16 @@ impl Story<'_> {
             }
         };
         let publishing = nodes.iter().zip(self.inputs).map(publish);
+        let started = Instant::now();
         let orgs = in_parallel(AT_A_TIME, publishing).await?;
-        if self.inputs.len() <= 12 {
+        if self.inputs.len() > NAMED_MAX {
+            self.screen.line(&format!(
+                "   {} in {}, imported in {}.",
+                count(self.ids().len(), "entry"),
+                count(self.inputs.len(), "listing"),
+                seconds(started.elapsed()),
+            ))?;
+        } else {
             for (node, input) in nodes.iter().zip(self.inputs) {
                 let entries = count(input.services.len(), "entry");
                 self.screen.line(&format!(

@@ -65,10 +65,7 @@ impl Output {
     /// # Errors
     /// As [`Output::emit`].
     pub(crate) fn document<T: Serialize>(&self, data: &T) -> Result<(), CliError> {
-        self.data(&json_line(&Document {
-            format: FORMAT,
-            body: data,
-        }))
+        self.data(&json_document(data))
     }
 
     /// Writes text to standard output as it is.
@@ -121,11 +118,14 @@ pub(crate) fn ask(question: &str) -> Result<String, CliError> {
     }
 }
 
-/// One line of JSON in which no character can drive a terminal.
-pub(crate) fn json_line<T: Serialize>(value: &T) -> String {
+/// One line of JSON, the format version first, in which no character can drive a terminal.
+pub(crate) fn json_document<T: Serialize>(data: &T) -> String {
+    let document = Document {
+        format: FORMAT,
+        body: data,
+    };
     // Types of the API have text keys and finite numbers: they can always be written.
-    let text = serde_json::to_string(value).unwrap_or_default();
-    let mut line = escaped(&text);
+    let mut line = escaped(&serde_json::to_string(&document).unwrap_or_default());
     line.push('\n');
     line
 }
@@ -205,10 +205,7 @@ mod tests {
     #[test]
     fn json_is_one_line_with_the_format_first_and_means_the_same() {
         let body = serde_json::json!({"name": "a\u{1b}b\u{9b}c\u{202e}d\n"});
-        let text = json_line(&Document {
-            format: FORMAT,
-            body: &body,
-        });
+        let text = json_document(&body);
         assert!(text.starts_with("{\"format\":1,"), "{text}");
         assert!(
             text.trim_end()

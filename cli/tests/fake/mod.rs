@@ -280,6 +280,11 @@ fn status() -> api::Status {
         },
         warnings: vec![format!("Look at {NAME}")],
         refused: [("bad_signature".to_owned(), 2)].into(),
+        traffic: api::Traffic {
+            sessions: 4,
+            sent_bytes: 12_000,
+            received_bytes: 900,
+        },
     }
 }
 
