@@ -1,6 +1,6 @@
 //! The programs under test: `fingerpost` and `fingerpostd`, built from the sources as they are now.
 //!
-//! The first test that asks runs `cargo build` for both. After `cargo test --workspace` there is
+//! The first test that asks has cargo build both. After `cargo test --workspace` there is
 //! next to nothing left to do; after a test run of this crate alone, an old program would otherwise
 //! be tested in silence.
 
@@ -57,7 +57,9 @@ fn build() -> Result<Binaries, Fail> {
     lock.lock()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--workspace", "--bins", "--offline"]);
+    // What `cargo test --workspace` builds, programs included; a plain `cargo build` would resolve features
+    // without the tests' own dependencies, and build half the tree once more.
+    command.args(["test", "--no-run", "--quiet", "--workspace", "--offline"]);
     match dir.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => {}
         Some(profile) => {

@@ -11,8 +11,8 @@
 //!
 //! A page has one directory. Commands run in it one after the other, by `sh`, but for three forms that
 //! an interactive shell would keep between commands: `COMMAND &` (a node in the background; the runner
-//! waits until it answers), `kill … %N` (the Nth of those) and `NAME=$(COMMAND)`. Every home that the
-//! page names begins with settings that keep it to loopback: see
+//! waits until it answers), `kill … %N` (the Nth of those) and `NAME=$(COMMAND)`. Every home of
+//! such a node begins with settings that keep it to loopback: see
 //! [`LOOPBACK_CONFIG`](crate::process::LOOPBACK_CONFIG).
 
 use std::collections::BTreeMap;
@@ -194,6 +194,7 @@ impl<'a> Page<'a> {
         for step in steps {
             if let Step::Command { command, .. } = step
                 && command.starts_with("fingerpostd")
+                && command.ends_with('&')
             {
                 write_loopback_config(&page.home_of(command))?;
             }

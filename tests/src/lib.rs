@@ -1,13 +1,15 @@
 //! Support for the tests of the whole system.
 //!
 //! [`binaries`] gives the programs under test, [`process`] runs nodes as real processes, and
-//! [`docs`] runs what the guide tells its readers to type. The tests themselves are in `tests/tests`.
+//! [`docs`] runs what the guide tells its readers to type. [`sim`] plays out a whole federation in one
+//! thread, under a virtual clock. The tests themselves are in `tests/tests`.
 
 use std::fmt;
 
 pub mod binaries;
 pub mod docs;
 pub mod process;
+pub mod sim;
 
 /// Why a test cannot go on, in words. A test that returns it shows the words as they are.
 pub struct Fail(String);
