@@ -69,14 +69,29 @@ impl Announcement {
     /// The announcement of an item. `compress` turns a state into one zstd frame; a message that would
     /// be too large with it goes without.
     pub fn of(item: Item, compress: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Self {
-        let Item::Record { record, delegation, state } = item else {
-            return Self { item, compressed_state: None };
+        let Item::Record {
+            record,
+            delegation,
+            state,
+        } = item
+        else {
+            return Self {
+                item,
+                compressed_state: None,
+            };
         };
         let rest = record.len() + delegation.as_ref().map_or(0, Vec::len) + 64;
         let compressed_state = state
             .and_then(|state| compress(&state))
             .filter(|compressed| compressed.len() + rest <= limits::GOSSIP_MAX_BYTES);
-        Self { item: Item::Record { record, delegation, state: None }, compressed_state }
+        Self {
+            item: Item::Record {
+                record,
+                delegation,
+                state: None,
+            },
+            compressed_state,
+        }
     }
 }
 
@@ -85,7 +100,11 @@ mod tests {
     use super::*;
 
     fn item(state: Option<Vec<u8>>) -> Item {
-        Item::Record { record: vec![1; 300], delegation: Some(vec![2; 200]), state }
+        Item::Record {
+            record: vec![1; 300],
+            delegation: Some(vec![2; 200]),
+            state,
+        }
     }
 
     #[test]
@@ -101,8 +120,14 @@ mod tests {
     #[test]
     fn limits_come_first() {
         let large = vec![0; limits::GOSSIP_MAX_BYTES + 1];
-        assert_eq!(Announcement::parse(&large), Err(AnnouncementError::TooLarge(large.len())));
+        assert_eq!(
+            Announcement::parse(&large),
+            Err(AnnouncementError::TooLarge(large.len()))
+        );
         let announcement = Announcement::of(item(Some(vec![3; 10])), |state| Some(state.to_vec()));
-        assert!(matches!(announcement.state_bytes(), Err(AnnouncementError::Refused(_))));
+        assert!(matches!(
+            announcement.state_bytes(),
+            Err(AnnouncementError::Refused(_))
+        ));
     }
 }

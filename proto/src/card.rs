@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{Delegated, Delegation, FORMAT as CERTIFICATE_FORMAT, Invitation, Redemption, Vouch};
+use crate::certificate::{
+    Delegated, Delegation, FORMAT as CERTIFICATE_FORMAT, Invitation, Redemption, Vouch,
+};
 use crate::ids::{NetworkId, NodeId, OrgId};
 use crate::json;
 use crate::limits;
@@ -101,7 +103,10 @@ pub enum CardError {
     #[error("the card was written by a newer version (format {0})")]
     UnknownFormat(u32),
     /// A name that is empty or too long.
-    #[error("an organisation needs a name of 1 to {} bytes", limits::NAME_MAX_BYTES)]
+    #[error(
+        "an organisation needs a name of 1 to {} bytes",
+        limits::NAME_MAX_BYTES
+    )]
     BadName,
     /// More entries than the limits allow.
     #[error("too many {0} on one card")]
@@ -154,10 +159,18 @@ impl Card {
         if self.nodes.len() > limits::NODES_PER_ORG_MAX {
             return Err(CardError::TooMany("nodes"));
         }
-        if self.nodes.values().any(|addresses| addresses.len() > limits::ADDRESSES_MAX) {
+        if self
+            .nodes
+            .values()
+            .any(|addresses| addresses.len() > limits::ADDRESSES_MAX)
+        {
             return Err(CardError::TooMany("addresses"));
         }
-        if self.networks.values().any(|m| m.vouches.len() > limits::VOUCHES_PER_NETWORK_MAX) {
+        if self
+            .networks
+            .values()
+            .any(|m| m.vouches.len() > limits::VOUCHES_PER_NETWORK_MAX)
+        {
             return Err(CardError::TooMany("vouches"));
         }
         Ok(())
@@ -187,9 +200,18 @@ impl Membership {
             let vouch = vouch.verified().ok()?;
             let vouch = vouch.get();
             (vouch.network == *network && vouch.subject == *subject && vouch.voucher != *subject)
-                .then_some(ProvenVouch { voucher: vouch.voucher, by_invitation: None })
+                .then_some(ProvenVouch {
+                    voucher: vouch.voucher,
+                    by_invitation: None,
+                })
         });
-        direct.chain(self.invitation.as_ref().and_then(|it| it.proven(network, subject))).collect()
+        direct
+            .chain(
+                self.invitation
+                    .as_ref()
+                    .and_then(|it| it.proven(network, subject)),
+            )
+            .collect()
     }
 }
 
@@ -219,9 +241,21 @@ mod tests {
     #[test]
     fn a_card_comes_back_with_what_it_does_not_know() {
         let mut card = Card::new("Brixton Advice");
-        card.identifiers.push(Identifier { scheme: "GB-CHC".into(), identifier: "123".into() });
-        card.networks.insert(NetworkId::from_bytes([1; 32]), Membership { epoch: 1, ..Default::default() });
-        card.extra.insert("succession".into(), serde_json::json!({"closed": "2027-01-01"}));
+        card.identifiers.push(Identifier {
+            scheme: "GB-CHC".into(),
+            identifier: "123".into(),
+        });
+        card.networks.insert(
+            NetworkId::from_bytes([1; 32]),
+            Membership {
+                epoch: 1,
+                ..Default::default()
+            },
+        );
+        card.extra.insert(
+            "succession".into(),
+            serde_json::json!({"closed": "2027-01-01"}),
+        );
         assert_eq!(Card::parse(&card.to_bytes()), Ok(card));
     }
 
@@ -229,12 +263,22 @@ mod tests {
     fn each_rule_has_its_reason() {
         let parse = |text: &str| Card::parse(text.as_bytes()).map(|_| ());
         assert!(matches!(parse("{"), Err(CardError::Json(_))));
-        assert!(matches!(parse(r#"{"format":1,"kind":"listing","name":"x"}"#), Err(CardError::Json(_))));
-        assert_eq!(parse(r#"{"format":2,"kind":"card","name":"x"}"#), Err(CardError::UnknownFormat(2)));
-        assert_eq!(parse(r#"{"format":1,"kind":"card","name":""}"#), Err(CardError::BadName));
+        assert!(matches!(
+            parse(r#"{"format":1,"kind":"listing","name":"x"}"#),
+            Err(CardError::Json(_))
+        ));
+        assert_eq!(
+            parse(r#"{"format":2,"kind":"card","name":"x"}"#),
+            Err(CardError::UnknownFormat(2))
+        );
+        assert_eq!(
+            parse(r#"{"format":1,"kind":"card","name":""}"#),
+            Err(CardError::BadName)
+        );
         let mut card = Card::new("x");
         for n in 0..=limits::NETWORKS_PER_ORG_MAX as u8 {
-            card.networks.insert(NetworkId::from_bytes([n; 32]), Membership::default());
+            card.networks
+                .insert(NetworkId::from_bytes([n; 32]), Membership::default());
         }
         assert_eq!(card.check(), Err(CardError::TooMany("networks")));
     }

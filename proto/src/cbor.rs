@@ -64,9 +64,17 @@ mod tests {
         let good = to_vec(&Pair { a: 1, b: Some(2) });
         assert_eq!(good, [0x82, 1, 2]);
         assert_eq!(from_slice::<Pair>(&good), Ok(Pair { a: 1, b: Some(2) }));
-        for bad in [&[0x82, 0x18, 1, 2][..], &[0x83, 1, 2, 3], &[0x82, 1, 2, 0], &[0x9f, 1, 2, 0xff]]
-        {
-            assert_eq!(from_slice::<Pair>(bad), Err(CborError::NotDeterministic), "{bad:x?}");
+        for bad in [
+            &[0x82, 0x18, 1, 2][..],
+            &[0x83, 1, 2, 3],
+            &[0x82, 1, 2, 0],
+            &[0x9f, 1, 2, 0xff],
+        ] {
+            assert_eq!(
+                from_slice::<Pair>(bad),
+                Err(CborError::NotDeterministic),
+                "{bad:x?}"
+            );
         }
         assert_eq!(from_slice::<Pair>(&[0x82, 1]), Err(CborError::Malformed));
     }

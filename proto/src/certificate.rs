@@ -16,7 +16,9 @@ use crate::signed::{Carry, Signed, SignedError, Statement};
 pub const FORMAT: u32 = 1;
 
 /// What a node may do for an organisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize,
+)]
 #[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -275,7 +277,10 @@ pub struct Delegated<T> {
 impl<T: ByNode> Delegated<T> {
     /// Puts a certificate beside its delegation.
     pub fn new(certificate: &Signed<T>, delegation: &Signed<Delegation>) -> Self {
-        Self { certificate: Carry::new(certificate), delegation: Carry::new(delegation) }
+        Self {
+            certificate: Carry::new(certificate),
+            delegation: Carry::new(delegation),
+        }
     }
 
     /// Checks both signatures and that the delegation covers the certificate.
@@ -299,7 +304,9 @@ pub fn check_delegated<T: ByNode>(
     delegation: &Delegation,
 ) -> Result<(), CertificateError> {
     if statement.format() != FORMAT || delegation.format != FORMAT {
-        return Err(CertificateError::UnknownFormat(statement.format().max(delegation.format)));
+        return Err(CertificateError::UnknownFormat(
+            statement.format().max(delegation.format),
+        ));
     }
     if delegation.org != statement.org() || delegation.node != statement.node() {
         return Err(CertificateError::NotDelegated);
@@ -315,7 +322,10 @@ mod tests {
     use super::*;
     use crate::keys::SecretKey;
 
-    fn delegation(role: Role, not_after_s: Option<u64>) -> (SecretKey, SecretKey, Signed<Delegation>) {
+    fn delegation(
+        role: Role,
+        not_after_s: Option<u64>,
+    ) -> (SecretKey, SecretKey, Signed<Delegation>) {
         let root = SecretKey::from_seed(&[1; 32]);
         let node = SecretKey::from_seed(&[2; 32]);
         let delegation = Delegation {
@@ -345,18 +355,26 @@ mod tests {
     #[test]
     fn a_vouch_counts_under_its_delegation_only() {
         let (root, node, admin) = delegation(Role::Admin, Some(200));
-        let at = |t| Delegated::new(&vouch(&root, &node, t), &admin).verified().map(|_| ());
+        let at = |t| {
+            Delegated::new(&vouch(&root, &node, t), &admin)
+                .verified()
+                .map(|_| ())
+        };
         assert_eq!(at(150), Ok(()));
         assert_eq!(at(99), Err(CertificateError::NotAllowed));
         assert_eq!(at(200), Err(CertificateError::NotAllowed));
         let (_, _, editor) = delegation(Role::Editor, None);
         assert_eq!(
-            Delegated::new(&vouch(&root, &node, 150), &editor).verified().map(|_| ()),
+            Delegated::new(&vouch(&root, &node, 150), &editor)
+                .verified()
+                .map(|_| ()),
             Err(CertificateError::NotAllowed)
         );
         let stranger = SecretKey::from_seed(&[3; 32]);
         assert_eq!(
-            Delegated::new(&vouch(&root, &stranger, 150), &admin).verified().map(|_| ()),
+            Delegated::new(&vouch(&root, &stranger, 150), &admin)
+                .verified()
+                .map(|_| ()),
             Err(CertificateError::NotDelegated)
         );
     }
@@ -375,6 +393,9 @@ mod tests {
     #[test]
     fn an_oversize_certificate_is_refused_before_parsing() {
         let bytes = vec![0xff; limits::CERTIFICATE_MAX_BYTES + 1];
-        assert_eq!(Signed::<Vouch>::verified(&bytes), Err(SignedError::TooLarge));
+        assert_eq!(
+            Signed::<Vouch>::verified(&bytes),
+            Err(SignedError::TooLarge)
+        );
     }
 }

@@ -137,8 +137,14 @@ mod tests {
         let bytes = charter().to_bytes();
         let id = charter().network();
         assert_eq!(Charter::parse(&bytes, &id), Ok(charter()));
-        let other = Charter { nonce: [1; 16], ..charter() };
-        assert_eq!(Charter::parse(&other.to_bytes(), &id), Err(CharterError::OtherNetwork));
+        let other = Charter {
+            nonce: [1; 16],
+            ..charter()
+        };
+        assert_eq!(
+            Charter::parse(&other.to_bytes(), &id),
+            Err(CharterError::OtherNetwork)
+        );
     }
 
     #[test]
@@ -151,16 +157,36 @@ mod tests {
         assert_eq!(with(&|_| ()), Ok(()));
         assert_eq!(with(&|c| c.format = 2), Err(CharterError::UnknownFormat(2)));
         assert_eq!(with(&|c| c.name = " ".into()), Err(CharterError::BadName));
-        assert_eq!(with(&|c| c.name = "x".repeat(1025)), Err(CharterError::BadName));
+        assert_eq!(
+            with(&|c| c.name = "x".repeat(1025)),
+            Err(CharterError::BadName)
+        );
         assert_eq!(with(&|c| c.anchors.clear()), Err(CharterError::BadRule));
-        assert_eq!(with(&|c| c.anchors = vec![OrgId::from_bytes([1; 32]); 2]), Err(CharterError::BadRule));
-        let many = (0..=limits::ANCHORS_MAX as u8).map(|n| OrgId::from_bytes([n; 32])).collect::<Vec<_>>();
-        assert_eq!(with(&|c| c.anchors = many.clone()), Err(CharterError::BadRule));
+        assert_eq!(
+            with(&|c| c.anchors = vec![OrgId::from_bytes([1; 32]); 2]),
+            Err(CharterError::BadRule)
+        );
+        let many = (0..=limits::ANCHORS_MAX as u8)
+            .map(|n| OrgId::from_bytes([n; 32]))
+            .collect::<Vec<_>>();
+        assert_eq!(
+            with(&|c| c.anchors = many.clone()),
+            Err(CharterError::BadRule)
+        );
         assert_eq!(with(&|c| c.vouches_needed = 0), Err(CharterError::BadRule));
         let text = "x".repeat(limits::CHARTER_MAX_BYTES);
-        assert_eq!(with(&|c| c.text = text.clone()), Err(CharterError::TooLarge));
+        assert_eq!(
+            with(&|c| c.text = text.clone()),
+            Err(CharterError::TooLarge)
+        );
         let id = charter().network();
-        assert_eq!(Charter::parse(text.as_bytes(), &id), Err(CharterError::Malformed(CborError::Malformed)));
-        assert_eq!(Charter::parse(&vec![0; limits::CHARTER_MAX_BYTES + 1], &id), Err(CharterError::TooLarge));
+        assert_eq!(
+            Charter::parse(text.as_bytes(), &id),
+            Err(CharterError::Malformed(CborError::Malformed))
+        );
+        assert_eq!(
+            Charter::parse(&vec![0; limits::CHARTER_MAX_BYTES + 1], &id),
+            Err(CharterError::TooLarge)
+        );
     }
 }

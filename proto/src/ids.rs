@@ -256,10 +256,7 @@ impl<C> minicbor::Encode<C> for DocName {
 }
 
 impl<'b, C> minicbor::Decode<'b, C> for DocName {
-    fn decode(
-        d: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         d.str()?.parse().map_err(minicbor::decode::Error::message)
     }
 }
@@ -354,13 +351,23 @@ mod tests {
         let text = NetworkId::from_bytes([1; 32]).to_string();
         assert_eq!(
             text.parse::<OrgId>(),
-            Err(IdError::WrongKind { found: "net".into(), wanted: "org" })
+            Err(IdError::WrongKind {
+                found: "net".into(),
+                wanted: "org"
+            })
         );
     }
 
     #[test]
     fn a_document_name_has_one_spelling() {
-        for text in ["listing/07", "listing/64", "listing/-1", "listing", "cards", "listing/+1"] {
+        for text in [
+            "listing/07",
+            "listing/64",
+            "listing/-1",
+            "listing",
+            "cards",
+            "listing/+1",
+        ] {
             assert!(text.parse::<DocName>().is_err(), "{text}");
         }
     }

@@ -127,9 +127,18 @@ mod tests {
     fn a_signature_serves_one_purpose() {
         let key = SecretKey::from_seed(&[7; 32]);
         let signature = key.sign(Domain::Record, b"hello");
-        assert_eq!(verify(Domain::Record, &key.public(), b"hello", &signature), Ok(()));
-        assert_eq!(verify(Domain::Vouch, &key.public(), b"hello", &signature), Err(BadSignature));
-        assert_eq!(verify(Domain::Record, &key.public(), b"hallo", &signature), Err(BadSignature));
+        assert_eq!(
+            verify(Domain::Record, &key.public(), b"hello", &signature),
+            Ok(())
+        );
+        assert_eq!(
+            verify(Domain::Vouch, &key.public(), b"hello", &signature),
+            Err(BadSignature)
+        );
+        assert_eq!(
+            verify(Domain::Record, &key.public(), b"hallo", &signature),
+            Err(BadSignature)
+        );
     }
 
     #[test]
@@ -139,11 +148,17 @@ mod tests {
         weak[0] = 1;
         let mut signature = [0; 64];
         signature[0] = 1;
-        assert_eq!(verify(Domain::Record, &weak, b"any", &signature), Err(BadSignature));
+        assert_eq!(
+            verify(Domain::Record, &weak, b"any", &signature),
+            Err(BadSignature)
+        );
     }
 
     #[test]
     fn debug_does_not_show_the_key() {
-        assert_eq!(format!("{:?}", SecretKey::from_seed(&[9; 32])), "SecretKey(…)");
+        assert_eq!(
+            format!("{:?}", SecretKey::from_seed(&[9; 32])),
+            "SecretKey(…)"
+        );
     }
 }

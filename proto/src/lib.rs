@@ -75,7 +75,15 @@
 //! - No trust in a peer beyond what is signed: withholding is answered by asking somebody else.
 //! - No panics on input, and nothing without a limit: every bound stands in [`limits`].
 #![deny(clippy::indexing_slicing)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 pub mod announcement;
 pub mod api;

@@ -51,8 +51,6 @@ pub const ANCHORS_MAX: usize = 64;
 pub const NETWORKS_PER_ORG_MAX: usize = 32;
 /// Most vouches that a card carries for one network.
 pub const VOUCHES_PER_NETWORK_MAX: usize = 64;
-/// Most objections that one card raises.
-pub const OBJECTIONS_MAX: usize = 256;
 /// Most applicants (organisations that are not members yet) whose cards one network holds.
 pub const APPLICANTS_MAX: usize = 1024;
 /// Longest ticket, in characters.
@@ -64,6 +62,8 @@ pub const ADDRESSES_MAX: usize = 8;
 pub const FRAME_MAX_BYTES: usize = 1024 * 1024;
 /// What a sender fills of an items frame before it starts the next, in bytes.
 pub const FRAME_FILL_BYTES: usize = 192 * 1024;
+/// Most items in one frame.
+pub const ITEMS_MAX: u64 = 4096;
 /// Largest message of range-based reconciliation, in bytes.
 pub const RECONCILE_FRAME_MAX_BYTES: u64 = 64 * 1024;
 /// Most rounds of reconciliation in one scope of one session.

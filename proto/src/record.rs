@@ -163,7 +163,10 @@ impl Record {
 
     /// Which document it is about.
     pub fn key(&self) -> DocKey {
-        DocKey { org: self.org, name: self.document }
+        DocKey {
+            org: self.org,
+            name: self.document,
+        }
     }
 
     /// How far this record contains a writer's records; 0 if not at all.
@@ -180,12 +183,17 @@ impl Record {
 
     /// Everything that this record contains, itself included.
     pub fn clock(&self) -> impl Iterator<Item = Seen> + '_ {
-        let own = Seen { writer: self.writer, seq: self.seq };
+        let own = Seen {
+            writer: self.writer,
+            seq: self.seq,
+        };
         self.saw.iter().copied().chain(std::iter::once(own))
     }
 
     fn contains_all_of(&self, other: &Self) -> bool {
-        other.clock().all(|seen| self.contains(&seen.writer) >= seen.seq)
+        other
+            .clock()
+            .all(|seen| self.contains(&seen.writer) >= seen.seq)
     }
 
     /// How two records of one document stand: `Greater` if this one dominates the other, `None` if
@@ -299,7 +307,13 @@ pub fn merged_clock<'a>(
         }
     }
     let own = clock.remove(writer).unwrap_or_default();
-    (own, clock.into_iter().map(|(writer, seq)| Seen { writer, seq }).collect())
+    (
+        own,
+        clock
+            .into_iter()
+            .map(|(writer, seq)| Seen { writer, seq })
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -310,14 +324,20 @@ pub(crate) mod tests {
 
     pub(crate) fn writer(n: u8) -> Writer {
         let key = SecretKey::from_seed(&[n; 32]);
-        Writer { node: key.node_id(), instance: Instance([n; 8]) }
+        Writer {
+            node: key.node_id(),
+            instance: Instance([n; 8]),
+        }
     }
 
     fn record(by: u8, seq: u64, saw: &[(u8, u64)]) -> Record {
         let mut saw: Vec<Seen> = saw
             .iter()
             .filter(|(n, seq)| *n != by && *seq > 0)
-            .map(|&(n, seq)| Seen { writer: writer(n), seq })
+            .map(|&(n, seq)| Seen {
+                writer: writer(n),
+                seq,
+            })
             .collect();
         saw.sort();
         saw.dedup_by_key(|seen| seen.writer);
@@ -384,17 +404,25 @@ pub(crate) mod tests {
     fn the_largest_record_fits_its_limit() {
         let key = SecretKey::from_seed(&[1; 32]);
         let mut saw: Vec<Seen> = (0..limits::SAW_MAX_WRITERS as u8)
-            .map(|n| Seen { writer: writer(n + 100), seq: u64::from(u32::MAX) })
+            .map(|n| Seen {
+                writer: writer(n + 100),
+                seq: u64::from(u32::MAX),
+            })
             .collect();
         saw.sort();
         let full = Record {
-            writer: Writer { node: key.node_id(), instance: Instance([1; 8]) },
+            writer: Writer {
+                node: key.node_id(),
+                instance: Instance([1; 8]),
+            },
             document: DocName::Listing(63),
             saw,
             heads: vec![Hash([1; 32])],
             ..record(1, u64::from(u32::MAX), &[])
         };
-        assert!(SignedRecord::sign(full, &key).unwrap().to_bytes().len() <= limits::RECORD_MAX_BYTES);
+        assert!(
+            SignedRecord::sign(full, &key).unwrap().to_bytes().len() <= limits::RECORD_MAX_BYTES
+        );
     }
 
     #[test]
@@ -409,21 +437,42 @@ pub(crate) mod tests {
         assert_eq!(with(&|r| r.format = 2), Err(RecordError::UnknownFormat(2)));
         assert_eq!(with(&|r| r.seq = 0), Err(RecordError::ZeroSeq));
         assert_eq!(with(&|r| r.saw.reverse()), Err(RecordError::BadSaw));
-        assert_eq!(with(&|r| r.saw = vec![r.saw[0]; 2]), Err(RecordError::BadSaw));
-        assert_eq!(with(&|r| r.saw = vec![Seen { writer: r.writer, seq: 1 }]), Err(RecordError::BadSaw));
+        assert_eq!(
+            with(&|r| r.saw = vec![r.saw[0]; 2]),
+            Err(RecordError::BadSaw)
+        );
+        assert_eq!(
+            with(&|r| r.saw = vec![Seen {
+                writer: r.writer,
+                seq: 1
+            }]),
+            Err(RecordError::BadSaw)
+        );
         assert_eq!(
             with(&|r| {
                 r.saw = (10..11 + limits::SAW_MAX_WRITERS as u8)
-                    .map(|n| Seen { writer: writer(n), seq: 1 })
+                    .map(|n| Seen {
+                        writer: writer(n),
+                        seq: 1,
+                    })
                     .collect();
                 r.saw.sort();
             }),
             Err(RecordError::BadSaw)
         );
-        assert_eq!(with(&|r| r.heads = vec![Hash([2; 32]), Hash([1; 32])]), Err(RecordError::BadHeads));
-        assert_eq!(with(&|r| r.heads = vec![Hash([1; 32]); 5]), Err(RecordError::BadHeads));
+        assert_eq!(
+            with(&|r| r.heads = vec![Hash([2; 32]), Hash([1; 32])]),
+            Err(RecordError::BadHeads)
+        );
+        assert_eq!(
+            with(&|r| r.heads = vec![Hash([1; 32]); 5]),
+            Err(RecordError::BadHeads)
+        );
         let over = limits::STATE_MAX_BYTES as u64 + 1;
-        assert_eq!(with(&|r| r.state_bytes = over), Err(RecordError::StateTooLarge(over)));
+        assert_eq!(
+            with(&|r| r.state_bytes = over),
+            Err(RecordError::StateTooLarge(over))
+        );
     }
 
     #[test]

@@ -29,13 +29,13 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// What an organisation's card and its departure, where they are held, say together; `None` if
-    /// neither counts. A card that a departure has ended says nothing, so it does not matter whether
-    /// the card is still held, nor which of the two came first.
-    pub fn of(
+    /// What an organisation's cards (several, while siblings have written apart) and its departure say
+    /// together; `None` if none of them counts. A card that a departure has ended says nothing, so it
+    /// does not matter whether it is still held, nor what came first.
+    pub fn of<'a>(
         network: &NetworkId,
         org: &OrgId,
-        card: Option<&Membership>,
+        cards: impl IntoIterator<Item = &'a Membership>,
         departure: Option<(u32, &Membership)>,
     ) -> Option<Self> {
         let mut standing = Self::default();
@@ -43,9 +43,11 @@ impl Standing {
             standing.left_epoch = epoch;
             standing.add_vouches(membership.proven(network, org));
         }
-        if let Some(membership) = card.filter(|card| card.epoch > standing.left_epoch) {
-            standing.epoch = membership.epoch;
-            standing.add_vouches(membership.proven(network, org));
+        for membership in cards {
+            if membership.epoch > standing.left_epoch {
+                standing.epoch = standing.epoch.max(membership.epoch);
+                standing.add_vouches(membership.proven(network, org));
+            }
         }
         (standing != Self::default()).then_some(standing)
     }

@@ -32,8 +32,6 @@ pub enum Table {
     Peers = 10,
     /// Settings of the store itself: schema version, instance.
     Meta = 11,
-    /// Tickets that this node issued or is using.
-    Tickets = 12,
     /// Node and organisation, for each delegation: which organisations a node speaks for.
     NodeOrgs = 13,
     /// Running number → document that changed, until every derived view has confirmed it.
@@ -42,7 +40,7 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::Documents,
         Self::States,
         Self::Delegations,
@@ -54,7 +52,6 @@ impl Table {
         Self::Own,
         Self::Peers,
         Self::Meta,
-        Self::Tickets,
         Self::NodeOrgs,
         Self::Journal,
     ];
@@ -137,7 +134,9 @@ impl MemoryStorage {
 
     /// Everything in it, for comparison.
     pub fn entries(&self) -> impl Iterator<Item = (Table, &[u8], &[u8])> {
-        self.entries.iter().map(|((table, key), value)| (*table, key.as_slice(), value.as_slice()))
+        self.entries
+            .iter()
+            .map(|((table, key), value)| (*table, key.as_slice(), value.as_slice()))
     }
 }
 

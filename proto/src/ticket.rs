@@ -41,7 +41,9 @@ pub enum TicketError {
     #[error("this is not a ticket: a ticket is one line that begins with \"{PREFIX}{VERSION}_\"")]
     NotATicket,
     /// It is a ticket of another version.
-    #[error("this ticket was made by another version of Fingerpost (ticket version {0}, this program reads version {VERSION})")]
+    #[error(
+        "this ticket was made by another version of Fingerpost (ticket version {0}, this program reads version {VERSION})"
+    )]
     OtherVersion(String),
     /// It was cut short, or a character changed.
     #[error("this ticket is damaged: a part is missing or was changed; copy the whole line again")]
@@ -93,9 +95,15 @@ enum Address {
     #[n(1)]
     Ip4Quic(#[n(0)] u32, #[n(1)] u16),
     #[n(2)]
-    Ip6Tcp(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16], #[n(1)] u16),
+    Ip6Tcp(
+        #[cbor(n(0), with = "minicbor::bytes")] [u8; 16],
+        #[n(1)] u16,
+    ),
     #[n(3)]
-    Ip6Quic(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16], #[n(1)] u16),
+    Ip6Quic(
+        #[cbor(n(0), with = "minicbor::bytes")] [u8; 16],
+        #[n(1)] u16,
+    ),
     #[n(4)]
     Text(#[n(0)] String),
 }
@@ -114,11 +122,17 @@ impl Address {
     }
 
     fn ip4(ip: &str, port: &str, make: fn(u32, u16) -> Self) -> Option<Self> {
-        Some(make(ip.parse::<Ipv4Addr>().ok()?.into(), port.parse().ok()?))
+        Some(make(
+            ip.parse::<Ipv4Addr>().ok()?.into(),
+            port.parse().ok()?,
+        ))
     }
 
     fn ip6(ip: &str, port: &str, make: fn([u8; 16], u16) -> Self) -> Option<Self> {
-        Some(make(ip.parse::<Ipv6Addr>().ok()?.octets(), port.parse().ok()?))
+        Some(make(
+            ip.parse::<Ipv6Addr>().ok()?.octets(),
+            port.parse().ok()?,
+        ))
     }
 
     fn unpack(self) -> String {
@@ -152,7 +166,12 @@ impl Ticket {
             issued_at_s,
             expires_at_s,
         };
-        Self { invitation: Signed::sign(invitation, node), delegation, key, addresses }
+        Self {
+            invitation: Signed::sign(invitation, node),
+            delegation,
+            key,
+            addresses,
+        }
     }
 
     /// The line of text. Addresses that would make it too long are left out, the last ones first.
@@ -176,7 +195,9 @@ impl Ticket {
             node: invitation.node,
             seed: self.key.to_seed(),
             issued_at_s: invitation.issued_at_s,
-            valid_s: invitation.expires_at_s.saturating_sub(invitation.issued_at_s),
+            valid_s: invitation
+                .expires_at_s
+                .saturating_sub(invitation.issued_at_s),
             signature: *self.invitation.signature(),
             role: delegation.role,
             not_before_s: delegation.not_before_s,
@@ -185,7 +206,10 @@ impl Ticket {
             addresses: addresses.iter().map(|a| Address::pack(a)).collect(),
         });
         bytes.extend_from_slice(&checksum(&bytes));
-        format!("{PREFIX}{VERSION}_{}", data_encoding::BASE64URL_NOPAD.encode(&bytes))
+        format!(
+            "{PREFIX}{VERSION}_{}",
+            data_encoding::BASE64URL_NOPAD.encode(&bytes)
+        )
     }
 
     /// Reads a ticket and checks its signatures. White space around and line breaks within it, as mail
@@ -248,7 +272,12 @@ impl Ticket {
         crate::certificate::check_delegated(invitation.get(), delegation.get())
             .map_err(|_| TicketError::Forged)?;
         let addresses = packed.addresses.into_iter().map(Address::unpack).collect();
-        Ok(Self { invitation, delegation, key, addresses })
+        Ok(Self {
+            invitation,
+            delegation,
+            key,
+            addresses,
+        })
     }
 
     /// Refuses an expired ticket.
@@ -311,7 +340,15 @@ mod tests {
         let addresses = addresses.iter().map(|a| (*a).to_owned()).collect();
         let network = NetworkId::from_bytes([9; 32]);
         let key = SecretKey::from_seed(&[3; 32]);
-        Ticket::issue(network, delegation, &node, key, 1_790_000_000, 1_790_604_800, addresses)
+        Ticket::issue(
+            network,
+            delegation,
+            &node,
+            key,
+            1_790_000_000,
+            1_790_604_800,
+            addresses,
+        )
     }
 
     #[test]
@@ -334,8 +371,14 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(membership.proven(&read.network(), &subject).len(), 1);
-        assert_eq!(membership.proven(&read.network(), &OrgId::from_bytes([7; 32])), []);
-        assert_eq!(membership.proven(&NetworkId::from_bytes([1; 32]), &subject), []);
+        assert_eq!(
+            membership.proven(&read.network(), &OrgId::from_bytes([7; 32])),
+            []
+        );
+        assert_eq!(
+            membership.proven(&NetworkId::from_bytes([1; 32]), &subject),
+            []
+        );
     }
 
     #[test]
@@ -363,13 +406,23 @@ mod tests {
         let parse = |text: &str| Ticket::parse(text).map(|_| ()).unwrap_err();
         assert_eq!(parse("hello"), TicketError::NotATicket);
         assert_eq!(parse(""), TicketError::NotATicket);
-        assert_eq!(parse(&text.replace("fingerpost1", "fingerpost2")), TicketError::OtherVersion("2".into()));
+        assert_eq!(
+            parse(&text.replace("fingerpost1", "fingerpost2")),
+            TicketError::OtherVersion("2".into())
+        );
         assert_eq!(parse(&text[..text.len() - 5]), TicketError::Damaged);
-        assert_eq!(parse(&text.repeat(30)), TicketError::TooLong(text.len() * 30));
+        assert_eq!(
+            parse(&text.repeat(30)),
+            TicketError::TooLong(text.len() * 30)
+        );
         for at in (PREFIX.len() + 2..text.len()).step_by(7) {
             let mut wrong = text.clone().into_bytes();
             wrong[at] = if wrong[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(parse(std::str::from_utf8(&wrong).unwrap()), TicketError::Damaged, "at {at}");
+            assert_eq!(
+                parse(std::str::from_utf8(&wrong).unwrap()),
+                TicketError::Damaged,
+                "at {at}"
+            );
         }
     }
 
@@ -377,6 +430,9 @@ mod tests {
     fn an_altered_ticket_with_a_mended_checksum_is_forged() {
         let mut ticket = ticket(&[]);
         ticket.key = SecretKey::from_seed(&[4; 32]);
-        assert_eq!(Ticket::parse(&ticket.to_text()).map(|_| ()).unwrap_err(), TicketError::Forged);
+        assert_eq!(
+            Ticket::parse(&ticket.to_text()).map(|_| ()).unwrap_err(),
+            TicketError::Forged
+        );
     }
 }

@@ -35,8 +35,8 @@ impl<S: Storage> Replica<S> {
                 crate::signed::SignedError::Malformed(crate::cbor::CborError::Malformed).into(),
             )));
         };
-        let card = self.shown_card(&org)?;
-        let accepted = card.as_ref().and_then(|card| card.networks.get(&network));
+        let cards = self.held_cards(&org)?;
+        let accepted = cards.iter().filter_map(|card| card.networks.get(&network));
         let standing = Standing::of(
             &network,
             &org,

@@ -104,21 +104,35 @@ impl Item {
     /// Any [`Refusal`] that does not depend on the replica.
     pub fn check(self) -> Result<Checked, Refusal> {
         match self {
-            Self::Record { record, delegation, state } => {
+            Self::Record {
+                record,
+                delegation,
+                state,
+            } => {
                 let record = SignedRecord::verified(&record)?;
                 let delegation = delegation
                     .map(|bytes| Signed::<Delegation>::verified(&bytes))
                     .transpose()
                     .map_err(Refusal::BadDelegation)?;
                 let state = state.map(|bytes| check_state(&record, bytes)).transpose()?;
-                Ok(Checked::Record(Box::new(CheckedRecord { record, delegation, state })))
+                Ok(Checked::Record(Box::new(CheckedRecord {
+                    record,
+                    delegation,
+                    state,
+                })))
             }
-            Self::Departure { departure, delegation } => {
+            Self::Departure {
+                departure,
+                delegation,
+            } => {
                 let departure = Signed::<Departure>::verified(&departure)?;
                 let delegation =
                     Signed::<Delegation>::verified(&delegation).map_err(Refusal::BadDelegation)?;
                 check_delegated(departure.get(), delegation.get())?;
-                Ok(Checked::Departure(Box::new(CheckedDeparture { departure, delegation })))
+                Ok(Checked::Departure(Box::new(CheckedDeparture {
+                    departure,
+                    delegation,
+                })))
             }
         }
     }
@@ -126,12 +140,19 @@ impl Item {
     /// Roughly how many bytes it takes in a frame.
     pub fn size_bytes(&self) -> usize {
         let parts = match self {
-            Self::Record { record, delegation, state } => {
+            Self::Record {
+                record,
+                delegation,
+                state,
+            } => {
                 record.len()
                     + delegation.as_ref().map_or(0, Vec::len)
                     + state.as_ref().map_or(0, Vec::len)
             }
-            Self::Departure { departure, delegation } => departure.len() + delegation.len(),
+            Self::Departure {
+                departure,
+                delegation,
+            } => departure.len() + delegation.len(),
         };
         parts + 32
     }

@@ -101,7 +101,10 @@ struct Entry {
 
 impl Entry {
     fn encode(&self) -> Vec<u8> {
-        let held = |kept: &Kept| Held { record: kept.record.to_bytes(), has_state: kept.has_state };
+        let held = |kept: &Kept| Held {
+            record: kept.record.to_bytes(),
+            has_state: kept.has_state,
+        };
         cbor::to_vec(&StoredEntry {
             current: self.current.iter().map(held).collect(),
             fallback: self.fallback.as_ref().map(held),
@@ -110,17 +113,29 @@ impl Entry {
 
     /// Whether a node wrote any of what the current records contain.
     fn names(&self, node: &NodeId) -> bool {
-        self.current.iter().any(|kept| kept.record.get().clock().any(|seen| seen.writer.node == *node))
+        self.current.iter().any(|kept| {
+            kept.record
+                .get()
+                .clock()
+                .any(|seen| seen.writer.node == *node)
+        })
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let stored: StoredEntry = cbor::from_slice(bytes).ok()?;
         let kept = |held: Held| {
             let record = SignedRecord::from_trusted(&held.record).ok()?;
-            Some(Kept { record, has_state: held.has_state })
+            Some(Kept {
+                record,
+                has_state: held.has_state,
+            })
         };
         Some(Self {
-            current: stored.current.into_iter().map(kept).collect::<Option<_>>()?,
+            current: stored
+                .current
+                .into_iter()
+                .map(kept)
+                .collect::<Option<_>>()?,
             fallback: stored.fallback.map(kept).transpose_option()?,
         })
     }
@@ -215,33 +230,41 @@ impl<S: Storage> Replica<S> {
         let networks = &mut self.networks;
         let mut sound = true;
         self.storage.scan(Table::Charters, &[], &mut |key, value| {
-            let read = <[u8; 32]>::try_from(key).ok().map(NetworkId::from_bytes).and_then(|id| {
-                networks.insert(id, Network::new(Charter::parse(value, &id).ok()?));
-                Some(())
-            });
+            let read = <[u8; 32]>::try_from(key)
+                .ok()
+                .map(NetworkId::from_bytes)
+                .and_then(|id| {
+                    networks.insert(id, Network::new(Charter::parse(value, &id).ok()?));
+                    Some(())
+                });
             sound &= read.is_some();
             sound
         })?;
         damaged_unless(sound, Table::Charters)?;
         for (id, network) in networks.iter_mut() {
-            self.storage.scan(Table::Standings, id.as_bytes(), &mut |key, value| {
-                let read = org_of_key(key).and_then(|org| {
-                    network.set_standing(org, Some(decode_standing(value)?));
-                    Some(())
-                });
-                sound &= read.is_some();
-                sound
-            })?;
+            self.storage
+                .scan(Table::Standings, id.as_bytes(), &mut |key, value| {
+                    let read = org_of_key(key).and_then(|org| {
+                        network.set_standing(org, Some(decode_standing(value)?));
+                        Some(())
+                    });
+                    sound &= read.is_some();
+                    sound
+                })?;
             damaged_unless(sound, Table::Standings)?;
             let departures = &mut network.departures;
-            self.storage.scan(Table::Departures, id.as_bytes(), &mut |key, value| {
-                let read = org_of_key(key).and_then(|org| {
-                    departures.insert(org, item::departure_id(&view::stored_departure(value)?.departure));
-                    Some(())
-                });
-                sound &= read.is_some();
-                sound
-            })?;
+            self.storage
+                .scan(Table::Departures, id.as_bytes(), &mut |key, value| {
+                    let read = org_of_key(key).and_then(|org| {
+                        departures.insert(
+                            org,
+                            item::departure_id(&view::stored_departure(value)?.departure),
+                        );
+                        Some(())
+                    });
+                    sound &= read.is_some();
+                    sound
+                })?;
             damaged_unless(sound, Table::Departures)?;
             network.update_active(&self.own);
             network.refresh();
@@ -253,18 +276,19 @@ impl<S: Storage> Replica<S> {
         let documents = &mut self.documents;
         let mut sound = true;
         let mut written = Vec::new();
-        self.storage.scan(Table::Documents, &[], &mut |key, value| {
-            match (DocKey::from_bytes(key), Entry::decode(value)) {
-                (Some(key), Some(entry)) => {
-                    documents.insert(key, summaries(&entry));
-                    if entry.names(&self.node) {
-                        written.push((key, entry));
+        self.storage
+            .scan(Table::Documents, &[], &mut |key, value| {
+                match (DocKey::from_bytes(key), Entry::decode(value)) {
+                    (Some(key), Some(entry)) => {
+                        documents.insert(key, summaries(&entry));
+                        if entry.names(&self.node) {
+                            written.push((key, entry));
+                        }
                     }
+                    _ => sound = false,
                 }
-                _ => sound = false,
-            }
-            sound
-        })?;
+                sound
+            })?;
         damaged_unless(sound, Table::Documents)?;
         for (key, entry) in written {
             self.note_behind(&key, &entry)?;
@@ -314,10 +338,14 @@ impl<S: Storage> Replica<S> {
         batch.put(Table::Charters, *id.as_bytes(), charter.to_bytes());
         let mut network = Network::new(charter);
         for org in self.organisations() {
-            let card = self.shown_card(&org)?;
-            let membership = card.as_ref().and_then(|card| card.networks.get(&id));
-            if let Some(standing) = Standing::of(&id, &org, membership, None) {
-                batch.put(Table::Standings, standing_key(&id, &org), encode_standing(&standing));
+            let cards = self.held_cards(&org)?;
+            let accepted = cards.iter().filter_map(|card| card.networks.get(&id));
+            if let Some(standing) = Standing::of(&id, &org, accepted, None) {
+                batch.put(
+                    Table::Standings,
+                    standing_key(&id, &org),
+                    encode_standing(&standing),
+                );
                 network.set_standing(org, Some(standing));
             }
         }
@@ -330,12 +358,16 @@ impl<S: Storage> Replica<S> {
 
     /// The networks that this node knows, those that it has left included, with their charters.
     pub fn networks(&self) -> impl Iterator<Item = (NetworkId, &Charter)> {
-        self.networks.iter().map(|(id, network)| (*id, &network.charter))
+        self.networks
+            .iter()
+            .map(|(id, network)| (*id, &network.charter))
     }
 
     /// Whether this node takes part in a network: it has joined, or is about to, and has not left.
     pub fn is_active(&self, network: &NetworkId) -> bool {
-        self.networks.get(network).is_some_and(|network| network.active)
+        self.networks
+            .get(network)
+            .is_some_and(|network| network.active)
     }
 
     /// The charter of a network that this node knows.
@@ -355,13 +387,18 @@ impl<S: Storage> Replica<S> {
 
     /// Where an organisation stands best among the networks named: a member of any of them is a member.
     pub fn place_among(&mut self, org: &OrgId, networks: &[NetworkId]) -> Option<Place> {
-        networks.iter().filter_map(|id| self.networks.get_mut(id)?.refresh().place_of(org)).min()
+        networks
+            .iter()
+            .filter_map(|id| self.networks.get_mut(id)?.refresh().place_of(org))
+            .min()
     }
 
     /// Where an organisation stands best among all networks of this node.
     pub fn place(&mut self, org: &OrgId) -> Option<Place> {
         let active = self.networks.values_mut().filter(|network| network.active);
-        active.filter_map(|network| network.refresh().place_of(org)).min()
+        active
+            .filter_map(|network| network.refresh().place_of(org))
+            .min()
     }
 
     /// The organisations that delegated a node.
@@ -370,10 +407,11 @@ impl<S: Storage> Replica<S> {
     /// [`ReplicaError`].
     pub fn orgs_of_node(&self, node: &NodeId) -> Result<Vec<OrgId>, ReplicaError<S::Error>> {
         let mut orgs = Vec::new();
-        self.storage.scan(Table::NodeOrgs, node.as_bytes(), &mut |key, _| {
-            orgs.extend(key.last_chunk::<32>().map(|org| OrgId::from_bytes(*org)));
-            true
-        })?;
+        self.storage
+            .scan(Table::NodeOrgs, node.as_bytes(), &mut |key, _| {
+                orgs.extend(key.last_chunk::<32>().map(|org| OrgId::from_bytes(*org)));
+                true
+            })?;
         Ok(orgs)
     }
 
@@ -391,9 +429,15 @@ impl<S: Storage> Replica<S> {
 
     /// The documents that are held of one organisation, card first.
     pub fn documents_of(&self, org: &OrgId) -> impl Iterator<Item = DocKey> + '_ {
-        let first = DocKey { org: *org, name: DocName::Card };
+        let first = DocKey {
+            org: *org,
+            name: DocName::Card,
+        };
         let org = *org;
-        self.documents.range(first..).map(|(key, _)| *key).take_while(move |key| key.org == org)
+        self.documents
+            .range(first..)
+            .map(|(key, _)| *key)
+            .take_while(move |key| key.org == org)
     }
 
     fn entry(&self, key: &DocKey) -> Result<Entry, ReplicaError<S::Error>> {
@@ -408,12 +452,19 @@ fn summaries(entry: &Entry) -> Vec<Summary> {
     entry
         .current
         .iter()
-        .map(|kept| Summary { id: kept.record.id(), has_state: kept.has_state })
+        .map(|kept| Summary {
+            id: kept.record.id(),
+            has_state: kept.has_state,
+        })
         .collect()
 }
 
 fn damaged_unless<E: std::error::Error>(sound: bool, table: Table) -> Result<(), ReplicaError<E>> {
-    if sound { Ok(()) } else { Err(ReplicaError::Damaged(table)) }
+    if sound {
+        Ok(())
+    } else {
+        Err(ReplicaError::Damaged(table))
+    }
 }
 
 fn standing_key(network: &NetworkId, org: &OrgId) -> Vec<u8> {

@@ -11,7 +11,7 @@ use super::{
 use crate::card::Card;
 use crate::cbor;
 use crate::certificate::FORMAT;
-use crate::ids::{DocKey, OrgId, RecordId};
+use crate::ids::{DocKey, DocName, OrgId, RecordId};
 use crate::limits;
 use crate::record::SignedRecord;
 use crate::roster::{Place, Standing};
@@ -106,12 +106,11 @@ impl<S: Storage> Replica<S> {
             return Ok(Outcome::Dominated);
         }
         let id = item.record.id();
-        let before = shown_id(&entry);
         let parsed = item.state.as_ref().map(|(_, state)| state.clone());
         if let Some(refusal) = replace(key, &mut entry, item, &mut writes.batch) {
             return Ok(Outcome::Refused(refusal));
         }
-        self.follow_card(key, &entry, before, (id, parsed.as_ref()), &mut writes)?;
+        self.follow_card(key, &entry, (id, parsed.as_ref()), &mut writes)?;
         self.write_entry(key, &entry, writes)?;
         Ok(Outcome::Accepted(Accepted {
             key,
@@ -137,7 +136,7 @@ impl<S: Storage> Replica<S> {
         }
         let gone = entry.fallback.take().into_iter().collect();
         settle_fallback(&mut entry, gone, &key, &mut writes.batch);
-        self.follow_card(key, &entry, None, (record.id(), Some(state)), &mut writes)?;
+        self.follow_card(key, &entry, (record.id(), Some(state)), &mut writes)?;
         self.write_entry(key, &entry, writes)?;
         Ok(Outcome::Accepted(Accepted {
             key,
@@ -324,56 +323,75 @@ impl<S: Storage> Replica<S> {
         Ok(())
     }
 
-    /// Reads the membership from a card that is now the shown one. `arrived` is the record that came in
-    /// and its parsed state; the shown one may be another that was concurrent with a dominated one.
+    /// Reads from the cards that are held now what they say of their organisation's place in each of our
+    /// networks. `arrived` is the record that came in, with its parsed state.
     fn follow_card(
-        &mut self,
+        &self,
         key: DocKey,
         entry: &Entry,
-        before: Option<RecordId>,
         arrived: (RecordId, Option<&State>),
         writes: &mut Writes,
     ) -> Result<(), ReplicaError<S::Error>> {
-        let shown = shown_id(entry);
-        if !key.name.is_card() || shown == before {
+        if !key.name.is_card() {
             return Ok(());
         }
-        match (shown, arrived) {
-            (Some(shown), (id, Some(State::Card(card)))) if shown == id => {
-                self.update_standings(key.org, card, writes)
-            }
-            (Some(shown), _) => {
-                let bytes = self.storage.get(Table::States, &state_key(&key, &shown))?;
-                match bytes.and_then(|bytes| Card::parse(&bytes).ok()) {
-                    Some(card) => self.update_standings(key.org, &card, writes),
-                    None => Ok(()),
-                }
-            }
-            (None, _) => Ok(()),
+        let cards = self.cards_of(&key, entry, arrived)?;
+        if cards.is_empty() {
+            return Ok(());
         }
-    }
-
-    /// Reads what a card says of its organisation's place in each of our networks.
-    fn update_standings(
-        &mut self,
-        org: OrgId,
-        card: &Card,
-        writes: &mut Writes,
-    ) -> Result<(), ReplicaError<S::Error>> {
         for (id, network) in &self.networks {
-            let departure = match network.departures.contains_key(&org) {
-                true => self.held_departure(id, &org)?,
+            let departure = match network.departures.contains_key(&key.org) {
+                true => self.held_departure(id, &key.org)?,
                 false => None,
             };
-            let departure = departure
-                .as_ref()
-                .map(|(epoch, membership)| (*epoch, membership));
-            let standing = Standing::of(id, &org, card.networks.get(id), departure);
-            if network.standings.get(&org) != standing.as_ref() {
-                writes.put_standing(*id, org, standing);
+            let departure = departure.as_ref().map(|(epoch, held)| (*epoch, held));
+            let accepted = cards.iter().filter_map(|card| card.networks.get(id));
+            let standing = Standing::of(id, &key.org, accepted, departure);
+            if network.standings.get(&key.org) != standing.as_ref() {
+                writes.put_standing(*id, key.org, standing);
             }
         }
         Ok(())
+    }
+
+    /// The cards of an entry: all undominated ones whose state is held, else the last that was.
+    fn cards_of(
+        &self,
+        key: &DocKey,
+        entry: &Entry,
+        (id, arrived): (RecordId, Option<&State>),
+    ) -> Result<Vec<Card>, ReplicaError<S::Error>> {
+        let current = entry.current.iter().filter(|kept| kept.has_state);
+        let mut kept: Vec<&Kept> = current.collect();
+        if kept.is_empty() {
+            kept.extend(&entry.fallback);
+        }
+        let mut cards = Vec::with_capacity(kept.len());
+        for kept in kept {
+            match arrived {
+                Some(State::Card(card)) if kept.record.id() == id => cards.push((**card).clone()),
+                _ => {
+                    let state = self
+                        .storage
+                        .get(Table::States, &state_key(key, &kept.record.id()))?;
+                    cards.extend(state.and_then(|bytes| Card::parse(&bytes).ok()));
+                }
+            }
+        }
+        Ok(cards)
+    }
+
+    /// The cards of an organisation that count at the moment.
+    pub(super) fn held_cards(&self, org: &OrgId) -> Result<Vec<Card>, ReplicaError<S::Error>> {
+        let key = DocKey {
+            org: *org,
+            name: DocName::Card,
+        };
+        self.cards_of(
+            &key,
+            &self.entry(&key)?,
+            (RecordId::from_bytes([0; 32]), None),
+        )
     }
 
     /// Whether a peer holds what this store has written and forgotten.

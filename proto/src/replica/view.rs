@@ -7,7 +7,6 @@ use super::receive::{shown_id, shown_kept};
 use super::{
     CheckedDeparture, Item, Replica, ReplicaError, Summary, delegation_key, standing_key, state_key,
 };
-use crate::card::Card;
 use crate::cbor;
 use crate::certificate::{Delegation, Departure};
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
@@ -188,17 +187,6 @@ impl<S: Storage> Replica<S> {
                 Delegations::decode(&bytes).ok_or(ReplicaError::Damaged(Table::Delegations))
             }
         }
-    }
-
-    /// The card that is shown of an organisation.
-    pub(super) fn shown_card(&self, org: &OrgId) -> Read<Option<Card>, S> {
-        let key = DocKey {
-            org: *org,
-            name: DocName::Card,
-        };
-        Ok(self
-            .shown(&key)?
-            .and_then(|shown| Card::parse(&shown.state).ok()))
     }
 
     /// The proofs of copied keys.

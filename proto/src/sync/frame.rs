@@ -14,6 +14,9 @@ use crate::replica::Item;
 /// The version of the sync protocol.
 pub const VERSION: u32 = 1;
 
+/// The number of the frame that carries items.
+const ITEMS: u32 = 8;
+
 /// Which documents a part of a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
@@ -203,6 +206,9 @@ impl Frame {
         if bytes.len() > limits::FRAME_MAX_BYTES {
             return Err(FrameError::TooLarge(bytes.len()));
         }
+        if announced_items(bytes).is_some_and(|count| count > limits::ITEMS_MAX) {
+            return Err(FrameError::TooMany);
+        }
         let frame: Self = cbor::from_slice(bytes)?;
         let within = match &frame {
             Self::Networks { tags } => tags.len() <= limits::TAGS_MAX,
@@ -216,6 +222,18 @@ impl Frame {
             Err(FrameError::TooMany)
         }
     }
+}
+
+/// How many items a frame of items says that it holds, before any is decoded: a megabyte of tiny ones
+/// would cost many times its size. `None` for any other frame.
+fn announced_items(bytes: &[u8]) -> Option<u64> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    decoder.array().ok()?;
+    if decoder.u32().ok()? != ITEMS {
+        return None;
+    }
+    decoder.array().ok()?;
+    decoder.array().ok()?
 }
 
 #[cfg(test)]
@@ -301,6 +319,17 @@ mod tests {
             Frame::parse(&Frame::Networks { tags }.to_bytes()),
             Err(FrameError::TooMany)
         );
+        let tiny = Item::Departure {
+            departure: Vec::new(),
+            delegation: Vec::new(),
+        };
+        let items = |count: u64| Frame::Items {
+            items: vec![tiny.clone(); count as usize],
+        };
+        assert!(Frame::parse(&items(limits::ITEMS_MAX).to_bytes()).is_ok());
+        let many = items(limits::ITEMS_MAX + 1).to_bytes();
+        assert_eq!(announced_items(&many), Some(limits::ITEMS_MAX + 1));
+        assert_eq!(Frame::parse(&many), Err(FrameError::TooMany));
         let charter = vec![0; limits::CHARTER_MAX_BYTES + 1];
         assert_eq!(
             Frame::parse(&Frame::Charter { charter }.to_bytes()),

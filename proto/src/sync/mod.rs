@@ -34,4 +34,15 @@ pub use error::SessionError;
 pub use frame::{Farewell, Frame, FrameError, SaltedId, Scope, Tag, VERSION};
 pub use incoming::Incoming;
 pub use receipt::{Receipt, Stats, receipts};
-pub use session::{Purpose, Session};
+pub use session::Session;
+
+use crate::ids::NetworkId;
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Bring each other up to date.
+    Sync,
+    /// Read the charter of a network, before deciding to join it.
+    Charter(NetworkId),
+}

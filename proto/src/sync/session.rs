@@ -2,6 +2,7 @@
 
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 
+use super::Purpose;
 use super::error::SessionError;
 use super::frame::{Farewell, Frame, SaltedId, Scope, Tag, VERSION};
 use super::incoming::Incoming;
@@ -16,15 +17,6 @@ use crate::record::Hash;
 use crate::replica::{Checked, Outcome, Refusal, Replica, ReplicaError};
 use crate::roster::Place;
 use crate::storage::{Batch, Storage, Table};
-
-/// What a session is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Bring each other up to date.
-    Sync,
-    /// Read the charter of a network, before deciding to join it.
-    Charter(NetworkId),
-}
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

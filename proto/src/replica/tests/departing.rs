@@ -321,3 +321,46 @@ fn an_organisation_that_is_taken_in_later_counts_for_what_the_node_takes_part_in
         "its only organisation here has left"
     );
 }
+
+#[test]
+fn siblings_that_wrote_the_card_apart_do_not_undo_a_joining() {
+    // One node joins again, or joins for the first time; the other, whose clock is ahead, changes the
+    // name meanwhile and knows nothing of it. Either order, the organisation is in.
+    for (first_epoch, leaves) in [(0, false), (1, true)] {
+        let World {
+            charter: first,
+            founder,
+            member,
+            network,
+            ..
+        } = world();
+        let sibling = Party::on(2, 50, crate::certificate::Role::Admin);
+        let elsewhere = charter(2, 1, &[&founder]);
+        let card = |epoch: u32| {
+            member
+                .card(&[
+                    (elsewhere.network(), 1, &[&founder]),
+                    (network, epoch, &[&founder]),
+                ])
+                .to_bytes()
+        };
+        let joins = member.item(DocName::Card, 2, &[], &card(first_epoch + 1));
+        let mut record = sibling.record(DocName::Card, 1, &[], &card(first_epoch));
+        record.issued_at_s += 100;
+        let renames = sibling.sign(record, &card(first_epoch));
+        let mut standings = Vec::new();
+        for order in [[&joins, &renames], [&renames, &joins]] {
+            let mut replica = Party::new(9).replica(&[&first, &elsewhere]);
+            if leaves {
+                let membership = member.membership(network, 1, &[&founder]);
+                send(&mut replica, member.departure(&membership, network, NOW_S));
+            }
+            for item in order {
+                assert!(is_accepted(&send(&mut replica, item.clone())));
+            }
+            assert!(replica.roster(&network).unwrap().is_member(&member.org()));
+            standings.push(replica.standing(&network, &member.org()).cloned());
+        }
+        assert_eq!(standings[0], standings[1]);
+    }
+}

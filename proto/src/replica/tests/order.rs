@@ -18,7 +18,7 @@ use crate::testing::{NOW_S, all_shown, listing, without_state};
 
 /// Tables that hold what a replica knows of its federation. Left out are those that say how it came to
 /// know: `Proofs` (the first two records that met), `Journal`, `Receipts`, `Peers`; and those that are
-/// this node's own: `Own`, `Meta`, `Tickets`.
+/// this node's own: `Own`, `Meta`.
 const STATE: [Table; 5] = [
     Table::Documents,
     Table::States,

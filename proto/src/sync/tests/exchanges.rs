@@ -455,7 +455,7 @@ fn tables_that_are_not_of_the_federation_stay_out_of_sessions() {
     let federation = Federation::new(3);
     let mut full = federation.holding_all(&federation.founder);
     let mut batch = Batch::default();
-    for table in [Table::Own, Table::Tickets, Table::Peers] {
+    for table in [Table::Own, Table::Peers] {
         batch.put(table, [1; 32], b"private".to_vec());
     }
     full.storage_mut().commit(batch).unwrap();
