@@ -35,9 +35,30 @@ const EDITS: usize = 60;
 
 /// Words of which listings are made; enough of them for texts to differ.
 const WORDS: [&str; 24] = [
-    "advice", "housing", "debt", "women", "health", "youth", "training", "work", "garden", "support",
-    "families", "carers", "recovery", "legal", "counselling", "community", "older", "disability",
-    "food", "bank", "evening", "online", "mentor", "wellbeing",
+    "advice",
+    "housing",
+    "debt",
+    "women",
+    "health",
+    "youth",
+    "training",
+    "work",
+    "garden",
+    "support",
+    "families",
+    "carers",
+    "recovery",
+    "legal",
+    "counselling",
+    "community",
+    "older",
+    "disability",
+    "food",
+    "bank",
+    "evening",
+    "online",
+    "mentor",
+    "wellbeing",
 ];
 
 /// A small generator (SplitMix64): the same listings in every run.
@@ -53,13 +74,18 @@ impl Dice {
     }
 
     fn words(&mut self, count: usize) -> String {
-        (0..count).map(|_| WORDS[self.roll(WORDS.len())]).collect::<Vec<_>>().join(" ")
+        (0..count)
+            .map(|_| WORDS[self.roll(WORDS.len())])
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn uuid(&mut self) -> String {
         let mut bytes = [0; 16];
         bytes.fill_with(|| self.roll(256) as u8);
-        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .to_string()
     }
 }
 
@@ -80,7 +106,10 @@ fn listing(dice: &mut Dice, number: usize) -> Vec<u8> {
         .collect();
     let organization = json!({"id": dice.uuid(), "name": format!("Organisation {number}"), "description": dice.words(40)});
     let state = json!({"format": 1, "kind": "listing", "shard": 0, "organization": organization, "services": services});
-    ShardState::parse(state.to_string().as_bytes(), 0).unwrap().to_bytes().unwrap()
+    ShardState::parse(state.to_string().as_bytes(), 0)
+        .unwrap()
+        .to_bytes()
+        .unwrap()
 }
 
 fn delegate(root: &SecretKey, node: &SecretKey) -> Signed<Delegation> {
@@ -96,12 +125,21 @@ fn delegate(root: &SecretKey, node: &SecretKey) -> Signed<Delegation> {
 }
 
 /// The record and state of a document, as another organisation's node would send it.
-fn item(org: OrgId, name: DocName, node: &SecretKey, delegation: &Signed<Delegation>, state: Vec<u8>) -> Item {
+fn item(
+    org: OrgId,
+    name: DocName,
+    node: &SecretKey,
+    delegation: &Signed<Delegation>,
+    state: Vec<u8>,
+) -> Item {
     let record = Record {
         format: fingerpost_proto::record::FORMAT,
         org,
         document: name,
-        writer: Writer { node: node.node_id(), instance: Instance([1; 8]) },
+        writer: Writer {
+            node: node.node_id(),
+            instance: Instance([1; 8]),
+        },
         seq: 1,
         saw: Vec::new(),
         heads: vec![Hash::of(&state)],
@@ -149,9 +187,19 @@ fn prepare(dir: &Path, count: usize) {
     let mut card = Card::new("Founder");
     card.delegations.push(Carry::new(&delegation));
     card.networks.insert(network, membership(None));
-    let key = DocKey { org: founder, name: DocName::Card };
-    let draft = Draft { key, state: card.to_bytes(), heads: Vec::new(), delegation: delegation.clone() };
-    replica.publish(now_s(), draft, &node, Instance([1; 8]), Batch::default()).unwrap();
+    let key = DocKey {
+        org: founder,
+        name: DocName::Card,
+    };
+    let draft = Draft {
+        key,
+        state: card.to_bytes(),
+        heads: Vec::new(),
+        delegation: delegation.clone(),
+    };
+    replica
+        .publish(now_s(), draft, &node, Instance([1; 8]), Batch::default())
+        .unwrap();
     for number in 0..count {
         for item in member(number, network, founder, &node, &delegation) {
             let outcome = replica.receive(now_s(), item.check().unwrap()).unwrap();
@@ -187,10 +235,17 @@ fn member(
     let vouch = Delegated::new(&Signed::sign(vouch, founder_node), founder_delegation);
     let mut card = Card::new(format!("Organisation {number}"));
     card.delegations.push(Carry::new(&delegation));
-    card.networks.insert(network, membership(Some((founder, vouch))));
+    card.networks
+        .insert(network, membership(Some((founder, vouch))));
     [
         item(org, DocName::Card, &node, &delegation, card.to_bytes()),
-        item(org, DocName::Listing(0), &node, &delegation, listing(&mut dice, number)),
+        item(
+            org,
+            DocName::Listing(0),
+            &node,
+            &delegation,
+            listing(&mut dice, number),
+        ),
     ]
 }
 
@@ -206,7 +261,9 @@ async fn start(dir: &Path, interval_s: u32) -> Running {
     let home = Home::at(dir);
     home.prepare().unwrap();
     let keys = Keys::open(&home.keys()).unwrap();
-    Running::start(home, settings(interval_s), keys).await.unwrap()
+    Running::start(home, settings(interval_s), keys)
+        .await
+        .unwrap()
 }
 
 fn by() -> By {
@@ -214,7 +271,11 @@ fn by() -> By {
 }
 
 fn found_services(node: &Node, text: Option<String>) -> usize {
-    let query = Query { text, kind: Some(Kind::Service), ..Query::default() };
+    let query = Query {
+        text,
+        kind: Some(Kind::Service),
+        ..Query::default()
+    };
     node.search(query).map_or(0, |page| page.total)
 }
 
@@ -229,16 +290,41 @@ async fn until(mut done: impl FnMut() -> bool) {
 }
 
 async fn join(node: &Arc<Node>, inviter: &Node, name: &str) {
-    let org = node.create_org(&CreateOrg { name: name.into(), identifiers: vec![] }, &by()).unwrap().id;
+    let org = node
+        .create_org(
+            &CreateOrg {
+                name: name.into(),
+                identifiers: vec![],
+            },
+            &by(),
+        )
+        .unwrap()
+        .id;
     let host = inviter.own_org(None).unwrap();
-    let ticket = inviter.invite(&host, &Invite { network: None, valid_s: 3600 }).unwrap().ticket;
+    let ticket = inviter
+        .invite(
+            &host,
+            &Invite {
+                network: None,
+                valid_s: 3600,
+            },
+        )
+        .unwrap()
+        .ticket;
     node.join(org, &ticket, true, by()).await.unwrap();
 }
 
 fn rss_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kb| kb.parse::<u64>().ok())
+        .unwrap_or(0)
+        / 1024
 }
 
 async fn cold_join(count: usize) -> Value {
@@ -266,8 +352,9 @@ async fn cold_join(count: usize) -> Value {
     let before = node.status().unwrap().traffic;
     until(|| node.status().unwrap().traffic.sessions >= before.sessions + 3).await;
     let after = node.status().unwrap().traffic;
-    let idle_bytes = (after.sent_bytes + after.received_bytes - before.sent_bytes - before.received_bytes)
-        / (after.sessions - before.sessions);
+    let idle_bytes =
+        (after.sent_bytes + after.received_bytes - before.sent_bytes - before.received_bytes)
+            / (after.sessions - before.sessions);
     let result = json!({
         "organisations": count,
         "stored_s": stored_s,
@@ -289,16 +376,52 @@ async fn edits(count: usize) -> Value {
         nodes.push(start(&dir.path().join(number.to_string()), 60).await);
     }
     let writer = Arc::clone(&nodes[0].node);
-    let org = writer.create_org(&CreateOrg { name: "Writer".into(), identifiers: vec![] }, &by()).unwrap().id;
-    let fields = |text: String| Fields { fields: vec![("description".into(), text)] };
-    let named = Fields { fields: vec![("name".into(), "Edited service".into())] };
-    let service = writer.add_service(&org, &named, &by()).unwrap().service.unwrap();
-    writer.found(&org, &Found { name: "Bench".into(), charter: String::new() }, &by()).unwrap();
+    let org = writer
+        .create_org(
+            &CreateOrg {
+                name: "Writer".into(),
+                identifiers: vec![],
+            },
+            &by(),
+        )
+        .unwrap()
+        .id;
+    let fields = |text: String| Fields {
+        fields: vec![("description".into(), text)],
+    };
+    let named = Fields {
+        fields: vec![("name".into(), "Edited service".into())],
+    };
+    let service = writer
+        .add_service(&org, &named, &by())
+        .unwrap()
+        .service
+        .unwrap();
+    writer
+        .found(
+            &org,
+            &Found {
+                name: "Bench".into(),
+                charter: String::new(),
+            },
+            &by(),
+        )
+        .unwrap();
     for (number, node) in nodes.iter().enumerate().skip(1) {
         join(&node.node, &writer, &format!("Reader {number}")).await;
     }
     for node in &nodes {
-        until(|| node.node.status().unwrap().peers.iter().filter(|peer| peer.connected).count() == count - 1).await;
+        until(|| {
+            node.node
+                .status()
+                .unwrap()
+                .peers
+                .iter()
+                .filter(|peer| peer.connected)
+                .count()
+                == count - 1
+        })
+        .await;
     }
     let mut times = Vec::new();
     for edit in 0..EDITS {
@@ -307,7 +430,10 @@ async fn edits(count: usize) -> Value {
         let word = format!("edit{edit}word");
         let begun = Instant::now();
         let (node, id, change) = (Arc::clone(&writer), service.clone(), fields(word.clone()));
-        tokio::task::spawn_blocking(move || node.set_service(&org, &id, &change, &by())).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || node.set_service(&org, &id, &change, &by()))
+            .await
+            .unwrap()
+            .unwrap();
         for node in &nodes {
             until(|| found_services(&node.node, Some(word.clone())) == 1).await;
         }
@@ -331,7 +457,10 @@ fn main() {
         return;
     }
     let sizes = std::env::var("FINGERPOST_BENCH_ORGS").unwrap_or_else(|_| "1000,10000".into());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let mut results = Vec::new();
     for nodes in [2, 8] {
         let result = runtime.block_on(edits(nodes));

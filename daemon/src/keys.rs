@@ -96,7 +96,10 @@ impl Keys {
         let listing = std::fs::read_dir(dir).map_err(io_error(dir, "read"))?;
         for entry in listing {
             let path = entry.map_err(io_error(dir, "read"))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if name.starts_with("org1") && name.ends_with(".key") {
                 let key = read(&path, "org")?;
                 if format!("{}.key", key.org_id()) != name {
@@ -105,7 +108,11 @@ impl Keys {
                 orgs.insert(key.org_id(), key);
             }
         }
-        Ok(Self { dir: dir.to_owned(), node, orgs })
+        Ok(Self {
+            dir: dir.to_owned(),
+            node,
+            orgs,
+        })
     }
 
     /// The device key.
@@ -140,7 +147,11 @@ fn io_error<'a>(
     path: &'a Path,
     what: &'static str,
 ) -> impl Fn(std::io::Error) -> KeyError + use<'a> {
-    move |source| KeyError::Io { path: path.to_owned(), what, source }
+    move |source| KeyError::Io {
+        path: path.to_owned(),
+        what,
+        source,
+    }
 }
 
 fn read(path: &Path, kind: &str) -> Result<SecretKey, KeyError> {
@@ -148,17 +159,26 @@ fn read(path: &Path, kind: &str) -> Result<SecretKey, KeyError> {
     let file = File::open(path).map_err(io_error(path, "read"))?;
     let meta = file.metadata().map_err(io_error(path, "read"))?;
     if meta.mode() & 0o077 != 0 {
-        return Err(KeyError::TooOpen { path: path.to_owned(), mode: meta.mode() & 0o777 });
+        return Err(KeyError::TooOpen {
+            path: path.to_owned(),
+            mode: meta.mode() & 0o777,
+        });
     }
     let mut text = Zeroizing::new(String::new());
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|_| not_a_key())?;
+    file.take(MAX_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|_| not_a_key())?;
     let words: Vec<&str> = text.split_whitespace().collect();
-    let [magic, found, seed] = words.as_slice() else { return Err(not_a_key()) };
+    let [magic, found, seed] = words.as_slice() else {
+        return Err(not_a_key());
+    };
     if *magic != MAGIC || *found != kind {
         return Err(not_a_key());
     }
     let bytes = Zeroizing::new(
-        data_encoding::BASE64URL_NOPAD.decode(seed.as_bytes()).map_err(|_| not_a_key())?,
+        data_encoding::BASE64URL_NOPAD
+            .decode(seed.as_bytes())
+            .map_err(|_| not_a_key())?,
     );
     let mut seed: [u8; 32] = bytes.as_slice().try_into().map_err(|_| not_a_key())?;
     let key = SecretKey::from_seed(&seed);
@@ -183,11 +203,15 @@ fn write(path: &Path, kind: &str, key: &SecretKey) -> Result<(), KeyError> {
         .mode(0o600)
         .open(&temporary)
         .map_err(&failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(&failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(&failed)?;
     std::fs::hard_link(&temporary, path).map_err(&failed)?;
     std::fs::remove_file(&temporary).map_err(&failed)?;
     let dir = path.parent().unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(&failed)
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(&failed)
 }
 
 #[cfg(test)]
@@ -206,7 +230,12 @@ mod tests {
         assert_eq!(again.org(&org).unwrap().org_id(), org);
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let entry = entry.unwrap();
-            assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", entry.path());
+            assert_eq!(
+                entry.metadata().unwrap().mode() & 0o777,
+                0o600,
+                "{:?}",
+                entry.path()
+            );
         }
     }
 
@@ -216,7 +245,10 @@ mod tests {
         Keys::open(dir.path()).unwrap();
         let path = dir.path().join("node.key");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(Keys::open(dir.path()), Err(KeyError::TooOpen { mode: 0o644, .. })));
+        assert!(matches!(
+            Keys::open(dir.path()),
+            Err(KeyError::TooOpen { mode: 0o644, .. })
+        ));
     }
 
     #[test]
@@ -225,7 +257,9 @@ mod tests {
         let mut keys = Keys::open(dir.path()).unwrap();
         let org = keys.create_org().unwrap();
         let path = dir.path().join(format!("{org}.key"));
-        let other = dir.path().join(format!("{}.key", OrgId::from_bytes([1; 32])));
+        let other = dir
+            .path()
+            .join(format!("{}.key", OrgId::from_bytes([1; 32])));
         std::fs::rename(&path, &other).unwrap();
         assert!(matches!(Keys::open(dir.path()), Err(KeyError::NotAKey(_))));
         assert!(other.exists());

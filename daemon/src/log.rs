@@ -6,6 +6,14 @@ use fingerpost_config::{LogFormat, LogSettings};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+/// What others' code reports and nobody can act on. The index writes segments of its own beside tantivy's
+/// merges; when a merge finds that its source was replaced meanwhile, tantivy gives it up and says so twice,
+/// and nothing is lost. The swarm announces its peer id at every start.
+const QUIET: [&str; 2] = [
+    "tantivy::indexer::segment_manager=error",
+    "libp2p_swarm=warn",
+];
+
 /// Starts reporting on standard error. On a terminal: coloured, with times. Under systemd or into a file:
 /// plain, without times where the journal adds its own. As JSON where asked for.
 ///
@@ -18,13 +26,12 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
             settings.filter
         )
     })?;
-    // The index writes segments of its own beside tantivy's merges; when a merge finds that its source was
-    // replaced meanwhile, tantivy gives it up and says so twice. Nothing is lost, and nobody can act on it.
-    let quiet = "tantivy::indexer::segment_manager=error";
-    let filter = match quiet.parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    };
+    let filter = QUIET
+        .iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, |filter: EnvFilter, directive| {
+            filter.add_directive(directive)
+        });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

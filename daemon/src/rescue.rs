@@ -36,7 +36,10 @@ impl Rescue {
     ) -> Self {
         Self {
             format: FORMAT,
-            charters: charters.into_iter().map(|(id, c)| (id, BASE64.encode(&c))).collect(),
+            charters: charters
+                .into_iter()
+                .map(|(id, c)| (id, BASE64.encode(&c)))
+                .collect(),
             nodes: nodes.into_iter().take(NODES_MAX).collect(),
         }
     }
@@ -60,7 +63,8 @@ impl Rescue {
         let path = file(home);
         let small = std::fs::metadata(&path).is_ok_and(|meta| meta.len() <= FILE_MAX_BYTES);
         let read = small.then(|| std::fs::read(&path).ok()).flatten();
-        read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        read.and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     /// Writes the file, whole or not at all.

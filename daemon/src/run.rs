@@ -59,6 +59,10 @@ pub enum RunError {
 /// How long requests that are under way may take to finish when the daemon is asked to stop.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// After a new address, how long to wait for more of them; and how long between two looks at whether the
+/// others were heard.
+const RENEW_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
 fn surroundings() -> Surroundings {
     Surroundings {
         fingerpost_home: std::env::var_os("FINGERPOST_HOME"),
@@ -71,7 +75,10 @@ fn surroundings() -> Surroundings {
 /// Takes the home for this process; the lock is held as long as the file is open.
 fn take(home: &Home) -> Result<File, RunError> {
     let path = home.lock();
-    let failed = |source| RunError::Lock { path: path.clone(), source };
+    let failed = |source| RunError::Lock {
+        path: path.clone(),
+        source,
+    };
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -96,7 +103,9 @@ pub fn run(home: Option<PathBuf>) -> Result<(), RunError> {
     crate::log::start(&settings.log).map_err(RunError::Log)?;
     let _lock = take(&home)?;
     let keys = Keys::open(&home.keys())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(serve(home, settings, keys));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     result
@@ -134,7 +143,12 @@ impl Running {
         tasks.spawn(watch_network(Arc::clone(&node), events, stopped.clone()));
         tasks.spawn(accept(Arc::clone(&node), streams));
         tasks.spawn(run_scheduler(Arc::clone(&node), stopped));
-        Ok(Self { node, net, stop, tasks })
+        Ok(Self {
+            node,
+            net,
+            stop,
+            tasks,
+        })
     }
 
     /// Becomes true when the node is to stop.
@@ -156,7 +170,9 @@ impl Running {
         self.net.shutdown().await;
         self.tasks.shutdown().await;
         let node = self.node;
-        tokio::task::spawn_blocking(move || node.close()).await.map_err(std::io::Error::other)?;
+        tokio::task::spawn_blocking(move || node.close())
+            .await
+            .map_err(std::io::Error::other)?;
         Ok(())
     }
 }
@@ -166,8 +182,16 @@ async fn serve(home: Home, settings: Settings, keys: Keys) -> Result<(), RunErro
     let listener = api::bind(&socket).await?;
     let dir = home.dir().to_owned();
     let running = Running::start(home, settings, keys).await?;
-    tracing::info!("node {} ready in {}", running.node.id().short(), dir.display());
-    let serving = tokio::spawn(api::serve(listener, Arc::clone(&running.node), running.stopped()));
+    tracing::info!(
+        "node {} ready in {}",
+        running.node.id().short(),
+        dir.display()
+    );
+    let serving = tokio::spawn(api::serve(
+        listener,
+        Arc::clone(&running.node),
+        running.stopped(),
+    ));
     // Nobody may be listening for this; it is not needed outside systemd.
     sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
     wait_for_signal().await?;
@@ -201,8 +225,18 @@ async fn publish(net: Net, mut outgoing: mpsc::Receiver<Outgoing>) {
 }
 
 async fn accept(node: Arc<Node>, mut streams: IncomingStreams) {
-    while let Some((peer, stream)) = streams.next().await {
-        tokio::spawn(Arc::clone(&node).answer(peer, stream));
+    // They end with this task, so that nobody holds the store when the daemon has stopped.
+    let mut answers = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = streams.next() => match stream {
+                Some((peer, stream)) => {
+                    answers.spawn(Arc::clone(&node).answer(peer, stream));
+                }
+                None => return,
+            },
+            Some(_) = answers.join_next() => {}
+        }
     }
 }
 
@@ -225,8 +259,13 @@ async fn watch_network(
                 None => return,
             },
             () = renewing => {
-                renew = None;
-                tokio::task::block_in_place(|| node.refresh_addresses());
+                renew = tokio::task::block_in_place(|| match node.has_heard() {
+                    true => {
+                        node.refresh_addresses();
+                        None
+                    }
+                    false => Some(tokio::time::Instant::now() + RENEW_AFTER),
+                });
             }
             _ = stop.changed() => return,
         }
@@ -235,18 +274,27 @@ async fn watch_network(
 
 fn handle(node: &Arc<Node>, event: NetEvent, renew: &mut Option<tokio::time::Instant>) {
     match event {
-        NetEvent::Connected { node: peer, address, outbound } => {
+        NetEvent::Connected {
+            node: peer,
+            address,
+            outbound,
+        } => {
             node.peer_connected(peer, address, outbound);
         }
         NetEvent::Disconnected { node: peer } => node.peer_disconnected(&peer),
-        NetEvent::Gossip { message, from, bytes, .. } => {
+        NetEvent::Gossip {
+            message,
+            from,
+            bytes,
+            ..
+        } => {
             let acceptance = tokio::task::block_in_place(|| node.handle_gossip(from, &bytes));
             node.net().report(message, acceptance);
         }
         NetEvent::Listening { address } => {
             tracing::info!("listening on {address}");
             // Addresses come in a bunch; one new card for all of them.
-            *renew = Some(tokio::time::Instant::now() + std::time::Duration::from_secs(1));
+            *renew = Some(tokio::time::Instant::now() + RENEW_AFTER);
         }
         NetEvent::Warning(text) => tracing::warn!("{text}"),
         _ => {}

@@ -16,6 +16,8 @@ const SCHEMA: u32 = 1;
 /// Key of the schema version; no table has number 0.
 const SCHEMA_KEY: [u8; 1] = [0];
 const COMPRESSION_LEVEL: i32 = 3;
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +46,9 @@ impl StoreError {
             Self::Damaged | Self::Panicked(_) => true,
             Self::Sled(error) => matches!(
                 error,
-                sled::Error::Corruption { .. } | sled::Error::Unsupported(_) | sled::Error::ReportableBug(_)
+                sled::Error::Corruption { .. }
+                    | sled::Error::Unsupported(_)
+                    | sled::Error::ReportableBug(_)
             ),
             Self::NewerSchema(_) => false,
         }
@@ -68,9 +72,7 @@ impl SledStorage {
             .cache_capacity(u64::from(cache_mb) * 1024 * 1024)
             .flush_every_ms(Some(500))
             .mode(sled::Mode::LowSpace);
-        // sled panics on some damaged files.
-        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()));
-        let db = opened.map_err(|panic| StoreError::Panicked(panic_text(&*panic)))??;
+        let db = open_patiently(&config)?;
         match db.get(SCHEMA_KEY)? {
             None => {
                 db.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes())?;
@@ -94,6 +96,25 @@ impl SledStorage {
     /// [`StoreError::Sled`].
     pub fn size_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.db.size_on_disk()?)
+    }
+}
+
+/// Opens the engine. It lets go of its files a moment after it was closed, so a lock that is held is asked for
+/// again; that no other process holds it is known from the home's own lock.
+fn open_patiently(config: &sled::Config) -> Result<sled::Db, StoreError> {
+    let mut left = LOCK_TRIES;
+    loop {
+        // sled panics on some damaged files.
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open()));
+        match opened.map_err(|panic| StoreError::Panicked(panic_text(&*panic)))? {
+            Err(sled::Error::Io(error))
+                if left > 0 && error.to_string().contains("acquire lock") =>
+            {
+                left -= 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 
@@ -153,9 +174,12 @@ fn from_stored(table: Table, value: &[u8]) -> Result<Vec<u8>, StoreError> {
             None => slot.insert(Decompressor::new().map_err(sled::Error::Io)?),
         };
         // What this node compressed says how long it is; anything else is damage.
-        let length = Decompressor::upper_bound(value).filter(|length| *length <= limits::STATE_MAX_BYTES);
+        let length =
+            Decompressor::upper_bound(value).filter(|length| *length <= limits::STATE_MAX_BYTES);
         let length = length.ok_or(StoreError::Damaged)?;
-        decompressor.decompress(value, length).map_err(|_| StoreError::Damaged)
+        decompressor
+            .decompress(value, length)
+            .map_err(|_| StoreError::Damaged)
     })
 }
 
@@ -163,7 +187,10 @@ impl Storage for SledStorage {
     type Error = StoreError;
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get(full_key(table, key))?.map(|value| from_stored(table, &value)).transpose()
+        self.db
+            .get(full_key(table, key))?
+            .map(|value| from_stored(table, &value))
+            .transpose()
     }
 
     fn scan(
@@ -249,7 +276,10 @@ mod tests {
     fn a_newer_layout_is_refused_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let store = SledStorage::open(dir.path(), 8).unwrap();
-        store.db.insert(SCHEMA_KEY, &(SCHEMA + 1).to_be_bytes()).unwrap();
+        store
+            .db
+            .insert(SCHEMA_KEY, &(SCHEMA + 1).to_be_bytes())
+            .unwrap();
         drop(store);
         let error = SledStorage::open(dir.path(), 8).unwrap_err();
         assert!(matches!(error, StoreError::NewerSchema(2)) && !error.is_damage());

@@ -41,7 +41,10 @@ impl<S: Sync> FromRequestParts<S> for Who {
     type Rejection = ApiFailure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiFailure> {
-        let user = parts.extensions.get::<ConnectInfo<PeerUser>>().and_then(|info| info.0.0);
+        let user = parts
+            .extensions
+            .get::<ConnectInfo<PeerUser>>()
+            .and_then(|info| info.0.0);
         Ok(Self(user.map_or_else(|| "unknown".to_owned(), user_name)))
     }
 }
@@ -93,7 +96,10 @@ fn forbidden(message: &str, hint: &str) -> Response {
 /// Lets pass what this user's own programs ask, and nothing that a web page asks.
 async fn guard(ConnectInfo(user): ConnectInfo<PeerUser>, request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::ORIGIN) {
-        return forbidden("a web page may not use this interface", "use the fingerpost command");
+        return forbidden(
+            "a web page may not use this interface",
+            "use the fingerpost command",
+        );
     }
     let allowed = [rustix::process::geteuid().as_raw(), 0];
     if !user.0.is_some_and(|uid| allowed.contains(&uid)) {
@@ -106,7 +112,9 @@ async fn guard(ConnectInfo(user): ConnectInfo<PeerUser>, request: Request, next:
 }
 
 fn router(node: Arc<Node>) -> Router {
-    routes::routes().layer(middleware::from_fn(guard)).with_state(node)
+    routes::routes()
+        .layer(middleware::from_fn(guard))
+        .with_state(node)
 }
 
 /// Serves until `stop` is set; requests that are under way are finished first.
@@ -122,5 +130,7 @@ pub async fn serve(
     let stopped = async move {
         stop.wait_for(|stop| *stop).await.ok();
     };
-    axum::serve(listener, service).with_graceful_shutdown(stopped).await
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stopped)
+        .await
 }

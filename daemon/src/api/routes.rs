@@ -7,9 +7,9 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
-    CharterView, CreateOrg, Delivered, Edited, EntryKind, EntryView, Fields, Found, History, Invite,
-    Invited, Leave, Left, ListingView, Members, NetworkInfo, OrgInfo, Organisations, Records,
-    SearchPage, Status, UseTicket,
+    CharterView, CreateOrg, Delivered, Edited, EntryKind, EntryView, Fields, Found, History,
+    Invite, Invited, Leave, Left, ListingView, Members, NetworkInfo, OrgInfo, Organisations,
+    Records, SearchPage, Status, UseTicket,
 };
 use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::limits;
@@ -36,7 +36,10 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .route("/v1/listing/history", get(history))
         .route("/v1/listing/undo", post(undo))
         .route("/v1/services", post(add_service))
-        .route("/v1/services/{id}", patch(set_service).delete(remove_service))
+        .route(
+            "/v1/services/{id}",
+            patch(set_service).delete(remove_service),
+        )
         .route("/v1/search", get(search))
         .route("/v1/entries/{id}", get(entry))
         .route("/v1/networks", post(found))
@@ -113,7 +116,12 @@ async fn status(State(node): NodeState) -> Answer<Status> {
 }
 
 async fn orgs(State(node): NodeState) -> Answer<Organisations> {
-    blocking(node, |node| Ok(Organisations { organisations: node.orgs()? })).await
+    blocking(node, |node| {
+        Ok(Organisations {
+            organisations: node.orgs()?,
+        })
+    })
+    .await
 }
 
 async fn create_org(State(node): NodeState, Who(who): Who, bytes: Bytes) -> Answer<OrgInfo> {
@@ -153,10 +161,17 @@ async fn edit(
 }
 
 async fn history(State(node): NodeState, Query(params): Query<OrgParam>) -> Answer<History> {
-    blocking(node, move |node| node.history(&node.own_org(params.org.as_deref())?)).await
+    blocking(node, move |node| {
+        node.history(&node.own_org(params.org.as_deref())?)
+    })
+    .await
 }
 
-async fn undo(State(node): NodeState, Query(params): Query<OrgParam>, Who(who): Who) -> Answer<Edited> {
+async fn undo(
+    State(node): NodeState,
+    Query(params): Query<OrgParam>,
+    Who(who): Who,
+) -> Answer<Edited> {
     edit(node, params, who, |node, org, by| node.undo(org, by)).await
 }
 
@@ -167,7 +182,10 @@ async fn add_service(
     bytes: Bytes,
 ) -> Answer<Edited> {
     let fields: Fields = body(&bytes)?;
-    edit(node, params, who, move |node, org, by| node.add_service(org, &fields, by)).await
+    edit(node, params, who, move |node, org, by| {
+        node.add_service(org, &fields, by)
+    })
+    .await
 }
 
 async fn set_service(
@@ -178,7 +196,10 @@ async fn set_service(
     bytes: Bytes,
 ) -> Answer<Edited> {
     let fields: Fields = body(&bytes)?;
-    edit(node, params, who, move |node, org, by| node.set_service(org, &id, &fields, by)).await
+    edit(node, params, who, move |node, org, by| {
+        node.set_service(org, &id, &fields, by)
+    })
+    .await
 }
 
 async fn remove_service(
@@ -187,7 +208,10 @@ async fn remove_service(
     Query(params): Query<OrgParam>,
     Who(who): Who,
 ) -> Answer<Edited> {
-    edit(node, params, who, move |node, org, by| node.remove_service(org, &id, by)).await
+    edit(node, params, who, move |node, org, by| {
+        node.remove_service(org, &id, by)
+    })
+    .await
 }
 
 async fn search(State(node): NodeState, Query(params): Query<SearchParams>) -> Answer<SearchPage> {
@@ -235,7 +259,9 @@ async fn join(
 ) -> Answer<NetworkInfo> {
     let request: UseTicket = body(&bytes)?;
     let org = node.own_org(params.org.as_deref())?;
-    let joined = node.join(org, &request.ticket, request.accept_charter, By::user(who)?).await?;
+    let joined = node
+        .join(org, &request.ticket, request.accept_charter, By::user(who)?)
+        .await?;
     Ok(Json(joined))
 }
 
@@ -274,7 +300,10 @@ async fn export_records(
     State(node): NodeState,
     Query(params): Query<RecordParams>,
 ) -> Answer<Records> {
-    blocking(node, move |node| node.export_records(&params.org, params.document.as_deref())).await
+    blocking(node, move |node| {
+        node.export_records(&params.org, params.document.as_deref())
+    })
+    .await
 }
 
 async fn import_records(State(node): NodeState, bytes: Bytes) -> Answer<Delivered> {

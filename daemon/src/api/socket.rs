@@ -9,7 +9,9 @@ use tokio::net::{UnixListener, UnixStream};
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another daemon answers there.
-    #[error("another daemon already serves {0}; nothing was changed. Stop it first, or give this one another --home")]
+    #[error(
+        "another daemon already serves {0}; nothing was changed. Stop it first, or give this one another --home"
+    )]
     InUse(PathBuf),
     /// The system refused.
     #[error("the socket {path} could not be made: {source}")]
@@ -26,7 +28,10 @@ pub enum SocketError {
 /// # Errors
 /// [`SocketError`].
 pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
-    let failed = |source| SocketError::Io { path: path.to_owned(), source };
+    let failed = |source| SocketError::Io {
+        path: path.to_owned(),
+        source,
+    };
     if path.exists() {
         match UnixStream::connect(path).await {
             Ok(_) => return Err(SocketError::InUse(path.to_owned())),
@@ -55,7 +60,10 @@ mod tests {
         drop(listener);
         assert!(path.exists());
         let again = bind(&path).await.unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         drop(again);
     }
 }

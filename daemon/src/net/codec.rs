@@ -120,14 +120,19 @@ pub fn frames_with_idle<S: AsyncRead + AsyncWrite>(
 ///
 /// # Errors
 /// [`CodecError::TooLarge`] or [`CodecError::Io`].
-pub async fn send_alone<S: AsyncWrite + Unpin>(mut stream: S, frame: &[u8]) -> Result<(), CodecError> {
+pub async fn send_alone<S: AsyncWrite + Unpin>(
+    mut stream: S,
+    frame: &[u8],
+) -> Result<(), CodecError> {
     let too_large = CodecError::TooLarge { bytes: frame.len() };
     if frame.len() > limits::FRAME_MAX_BYTES {
         return Err(too_large);
     }
     let length = u32::try_from(frame.len()).map_err(|_| too_large)?;
     let framed = [&length.to_be_bytes()[..], frame].concat();
-    stream.write_all(&zstd::bulk::compress(&framed, LEVEL)?).await?;
+    stream
+        .write_all(&zstd::bulk::compress(&framed, LEVEL)?)
+        .await?;
     Ok(stream.close().await?)
 }
 

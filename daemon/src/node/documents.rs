@@ -29,7 +29,10 @@ impl By {
     /// [`NodeError`] if the system gives no random bytes.
     pub fn user(who: impl Into<String>) -> Result<Self, NodeError> {
         let operation = data_encoding::HEXLOWER.encode(&random::<8>()?);
-        Ok(Self { who: who.into(), operation })
+        Ok(Self {
+            who: who.into(),
+            operation,
+        })
     }
 
     /// A new operation of the node itself.
@@ -156,7 +159,10 @@ impl Node {
         replica: &Replica<SledStorage>,
         org: &OrgId,
     ) -> Result<Card, NodeError> {
-        let key = DocKey { org: *org, name: DocName::Card };
+        let key = DocKey {
+            org: *org,
+            name: DocName::Card,
+        };
         let shown = replica.shown(&key)?.ok_or_else(|| {
             NodeError::refused(
                 "the card of that organisation has not come back from the network yet; nothing was changed",
@@ -178,7 +184,10 @@ impl Node {
         let mut replica = self.replica();
         let mut card = self.own_card(&replica, org)?;
         edit(&mut card)?;
-        let key = DocKey { org: *org, name: DocName::Card };
+        let key = DocKey {
+            org: *org,
+            name: DocName::Card,
+        };
         let published = self.publish_card(&mut replica, key, &card, what, by)?;
         let keys: Vec<DocKey> = published.map(|_| key).into_iter().collect();
         self.released(replica, &keys)?;
@@ -193,7 +202,8 @@ impl Node {
         what: &str,
         by: &By,
     ) -> Result<Option<RecordId>, NodeError> {
-        card.check().map_err(|error| NodeError::bad_input(error.to_string(), "mend the input"))?;
+        card.check()
+            .map_err(|error| NodeError::bad_input(error.to_string(), "mend the input"))?;
         let content = serde_json::to_value(card).map_err(NodeError::internal)?;
         self.publish(replica, key, &content, card.to_bytes(), what, by)
     }

@@ -14,7 +14,11 @@ pub struct NodeError(pub ApiError);
 
 impl NodeError {
     fn new(code: ErrorCode, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self(ApiError { code, message: message.into(), hint })
+        Self(ApiError {
+            code,
+            message: message.into(),
+            hint,
+        })
     }
 
     /// The input is wrong.

@@ -45,7 +45,10 @@ impl Node {
 
     /// Indexes documents that a fresh or interrupted index lacks.
     pub(super) fn feed_documents(&self, keys: Vec<DocKey>) {
-        let keys: BTreeSet<DocKey> = keys.into_iter().flat_map(|key| self.affected(key)).collect();
+        let keys: BTreeSet<DocKey> = keys
+            .into_iter()
+            .flat_map(|key| self.affected(key))
+            .collect();
         for chunk in keys.into_iter().collect::<Vec<_>>().chunks(64) {
             let _turn = lock(&self.feeding);
             self.index_documents(&chunk.iter().copied().collect());
@@ -64,7 +67,13 @@ impl Node {
                 keys.push(key);
                 keys
             }
-            DocName::Listing(0) => vec![key, DocKey { name: DocName::Card, ..key }],
+            DocName::Listing(0) => vec![
+                key,
+                DocKey {
+                    name: DocName::Card,
+                    ..key
+                },
+            ],
             _ => vec![key],
         }
     }
@@ -76,13 +85,18 @@ impl Node {
             let marker = replica.journal();
             if name.as_ref().map(|(org, _)| *org) != Some(key.org) {
                 let card = card_of(&replica, &key.org);
-                name = Some((key.org, card.map_or_else(|| key.org.short(), |card| card.name)));
+                name = Some((
+                    key.org,
+                    card.map_or_else(|| key.org.short(), |card| card.name),
+                ));
             }
             let shown_as = name.as_ref().map_or("", |(_, name)| name.as_str());
             let entries = entries(&replica, key, shown_as);
             drop(replica);
             let org = key.org.to_string();
-            let queued = self.index.replace_document(&org, &key.name.to_string(), entries, marker);
+            let queued = self
+                .index
+                .replace_document(&org, &key.name.to_string(), entries, marker);
             if let Err(error) = queued {
                 self.report_index(&error);
                 return;
@@ -96,7 +110,9 @@ impl Node {
     }
 
     fn shorten_journal(&self) {
-        let Some(durable) = self.index.durable_marker() else { return };
+        let Some(durable) = self.index.durable_marker() else {
+            return;
+        };
         let mut replica = self.replica();
         if replica.journal_length() > JOURNAL_KEEP
             && let Err(error) = replica.confirm_changes(durable)
@@ -114,7 +130,10 @@ fn entries(replica: &Replica<SledStorage>, key: &DocKey, organisation_name: &str
             None => Vec::new(),
         },
         DocName::Card => {
-            let first = DocKey { org: key.org, name: DocName::Listing(0) };
+            let first = DocKey {
+                org: key.org,
+                name: DocName::Listing(0),
+            };
             match (card_of(replica, &key.org), shard_of(replica, &first)) {
                 (Some(card), None) => vec![card_entry(org, card)],
                 _ => Vec::new(),
@@ -125,7 +144,10 @@ fn entries(replica: &Replica<SledStorage>, key: &DocKey, organisation_name: &str
 }
 
 fn card_entry(org: String, card: fingerpost_proto::card::Card) -> Entry {
-    let numbers = card.identifiers.iter().map(|one| format!("{}-{}", one.scheme, one.identifier));
+    let numbers = card
+        .identifiers
+        .iter()
+        .map(|one| format!("{}-{}", one.scheme, one.identifier));
     Entry {
         id: org.clone(),
         kind: Kind::Organisation,

@@ -35,7 +35,9 @@ impl Node {
             .map(|(id, _)| id)
             .filter(|id| {
                 replica.is_active(id)
-                    && replica.standing(id, &key.org).is_some_and(|standing| standing.accepts())
+                    && replica
+                        .standing(id, &key.org)
+                        .is_some_and(|standing| standing.accepts())
             })
             .collect();
         drop(replica);
@@ -51,7 +53,10 @@ impl Node {
         let compress = |state: &[u8]| zstd::bulk::compress(state, COMPRESSION_LEVEL).ok();
         let bytes = Announcement::of(item.clone(), compress).to_bytes();
         for network in networks {
-            let outgoing = Outgoing { network: *network, bytes: bytes.clone() };
+            let outgoing = Outgoing {
+                network: *network,
+                bytes: bytes.clone(),
+            };
             // A full queue is no loss: the next sync with each peer carries the record.
             if let Err(mpsc::error::TrySendError::Full(_)) = self.outgoing.try_send(outgoing) {
                 tracing::debug!("an announcement was left to the next sync");
@@ -84,7 +89,10 @@ impl Node {
             return Acceptance::Reject;
         }
         // Perhaps we lack the card that would make it welcome.
-        if matches!(refusal, Refusal::NotAMember(_) | Refusal::NotDelegated { .. }) {
+        if matches!(
+            refusal,
+            Refusal::NotAMember(_) | Refusal::NotDelegated { .. }
+        ) {
             self.sync_soon(from);
         }
         Acceptance::Ignore

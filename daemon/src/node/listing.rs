@@ -9,9 +9,7 @@ use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
 use fingerpost_proto::limits;
 use fingerpost_proto::listing::edit::{EditError, new_service, set_fields};
 use fingerpost_proto::listing::shards::assign;
-use fingerpost_proto::listing::{
-    Changes, Listing, ShardState, apply_import, diff, parse_import,
-};
+use fingerpost_proto::listing::{Changes, Listing, ShardState, apply_import, diff, parse_import};
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::signed::Carry;
 use uuid::Uuid;
@@ -35,7 +33,11 @@ impl Current {
 
     fn assignment(&self) -> BTreeMap<String, u16> {
         let of = |(shard, state): (&u16, &ShardState)| {
-            state.services.ids().map(|id| (id.to_owned(), *shard)).collect::<Vec<_>>()
+            state
+                .services
+                .ids()
+                .map(|id| (id.to_owned(), *shard))
+                .collect::<Vec<_>>()
         };
         self.shards.iter().flat_map(of).collect()
     }
@@ -52,7 +54,10 @@ fn identifier(text: &str) -> Result<Identifier, NodeError> {
             "write the register's code and the number, such as GB-CHC-1234567 for a charity in England and Wales",
         )
     })?;
-    Ok(Identifier { scheme: scheme.to_owned(), identifier: number.to_owned() })
+    Ok(Identifier {
+        scheme: scheme.to_owned(),
+        identifier: number.to_owned(),
+    })
 }
 
 impl Node {
@@ -62,10 +67,16 @@ impl Node {
     /// [`NodeError`].
     pub fn create_org(&self, request: &CreateOrg, by: &By) -> Result<OrgInfo, NodeError> {
         let mut card = Card::new(request.name.trim());
-        card.identifiers =
-            request.identifiers.iter().map(|text| identifier(text)).collect::<Result<_, _>>()?;
+        card.identifiers = request
+            .identifiers
+            .iter()
+            .map(|text| identifier(text))
+            .collect::<Result<_, _>>()?;
         card.check().map_err(|error| {
-            NodeError::bad_input(format!("{error}; nothing was made"), "give it a name: --name \"Our name\"")
+            NodeError::bad_input(
+                format!("{error}; nothing was made"),
+                "give it a name: --name \"Our name\"",
+            )
         })?;
         let _edits = lock(&self.edits);
         let org = lock(&self.keys).create_org()?;
@@ -74,7 +85,10 @@ impl Node {
         let delegation = self.own_delegation(&replica, &org)?;
         card.delegations.push(Carry::new(&delegation));
         self.set_own_addresses(&mut card);
-        let key = DocKey { org, name: DocName::Card };
+        let key = DocKey {
+            org,
+            name: DocName::Card,
+        };
         self.publish_card(&mut replica, key, &card, "organisation created", by)?;
         self.released(replica, &[key])?;
         self.org_info(&org)
@@ -85,21 +99,29 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub fn orgs(&self) -> Result<Vec<OrgInfo>, NodeError> {
-        self.own_orgs().iter().map(|org| self.org_info(org)).collect()
+        self.own_orgs()
+            .iter()
+            .map(|org| self.org_info(org))
+            .collect()
     }
 
     pub(super) fn org_info(&self, org: &OrgId) -> Result<OrgInfo, NodeError> {
         let replica = self.replica();
         let card = card_of(&replica, org);
         let (mut services, mut shards) = (0, 0);
-        for key in replica.documents_of(org).filter(|key| matches!(key.name, DocName::Listing(_))) {
+        for key in replica
+            .documents_of(org)
+            .filter(|key| matches!(key.name, DocName::Listing(_)))
+        {
             shards += 1;
             services += shard_of(&replica, &key).map_or(0, |state| state.services.len());
         }
         Ok(OrgInfo {
             id: *org,
             short: org.short(),
-            name: card.as_ref().map_or_else(|| org.short(), |card| card.name.clone()),
+            name: card
+                .as_ref()
+                .map_or_else(|| org.short(), |card| card.name.clone()),
             identifiers: card.map(|card| card.identifiers).unwrap_or_default(),
             services,
             shards,
@@ -110,9 +132,18 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`] with line and field; nothing is changed then.
-    pub fn import(&self, org: &OrgId, file: &[u8], replace: bool, by: &By) -> Result<Edited, NodeError> {
+    pub fn import(
+        &self,
+        org: &OrgId,
+        file: &[u8],
+        replace: bool,
+        by: &By,
+    ) -> Result<Edited, NodeError> {
         let import = parse_import(file).map_err(|error| {
-            NodeError::bad_input(format!("{}; nothing was changed", error.message), error.hint)
+            NodeError::bad_input(
+                format!("{}; nothing was changed", error.message),
+                error.hint,
+            )
         })?;
         let notes = import.notes.clone();
         let mut edited = self.edit_listing(org, by, "listing imported", |current| {
@@ -138,7 +169,8 @@ impl Node {
         let what = format!("service added: {id}");
         let mut edited = self.edit_listing(org, by, &what, |current| {
             let mut listing = self.listing_or_new(org, current);
-            let service = new_service(&id, &listing.organization.id, &fields.fields).map_err(edit_error)?;
+            let service =
+                new_service(&id, &listing.organization.id, &fields.fields).map_err(edit_error)?;
             listing.services.insert(service);
             Ok(listing)
         })?;
@@ -150,8 +182,18 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`].
-    pub fn set_service(&self, org: &OrgId, id: &str, fields: &Fields, by: &By) -> Result<Edited, NodeError> {
-        let names: Vec<&str> = fields.fields.iter().map(|(name, _)| name.as_str()).collect();
+    pub fn set_service(
+        &self,
+        org: &OrgId,
+        id: &str,
+        fields: &Fields,
+        by: &By,
+    ) -> Result<Edited, NodeError> {
+        let names: Vec<&str> = fields
+            .fields
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         let what = format!("service {id}: {} set", names.join(", "));
         self.edit_listing(org, by, &what, |current| {
             let mut listing = current.cloned().ok_or_else(|| no_service(id))?;
@@ -181,7 +223,10 @@ impl Node {
         let name = self.org_info(org).map(|info| info.name).unwrap_or_default();
         let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, org.as_bytes()).to_string();
         let organization = serde_json::from_value(serde_json::json!({"id": id, "name": name}));
-        Listing { organization: organization.unwrap_or_default(), services: Default::default() }
+        Listing {
+            organization: organization.unwrap_or_default(),
+            services: Default::default(),
+        }
     }
 
     fn current_listing(
@@ -189,10 +234,15 @@ impl Node {
         replica: &Replica<SledStorage>,
         org: &OrgId,
     ) -> Result<Current, NodeError> {
-        let mut current = Current { documents: BTreeMap::new(), shards: BTreeMap::new() };
+        let mut current = Current {
+            documents: BTreeMap::new(),
+            shards: BTreeMap::new(),
+        };
         let keys: Vec<DocKey> = replica.documents_of(org).collect();
         for key in keys {
-            let DocName::Listing(shard) = key.name else { continue };
+            let DocName::Listing(shard) = key.name else {
+                continue;
+            };
             let document = self.own_document(replica, &key)?;
             let state: ShardState = document.get()?;
             current.shards.insert(shard, state);
@@ -233,7 +283,14 @@ impl Node {
             }
         };
         let organisation = org_ref(&self.replica(), org);
-        Ok(Edited { organisation, changes, summary, records, service: None, notes: Vec::new() })
+        Ok(Edited {
+            organisation,
+            changes,
+            summary,
+            records,
+            service: None,
+            notes: Vec::new(),
+        })
     }
 
     fn publish_shards(
@@ -246,17 +303,24 @@ impl Node {
     ) -> Result<Vec<RecordId>, NodeError> {
         // A service that moves must be in its new shard before it leaves the old one.
         let grows = |shard: &u16, state: &ShardState| {
-            current.shards.get(shard).is_none_or(|old| old.services.len() <= state.services.len())
+            current
+                .shards
+                .get(shard)
+                .is_none_or(|old| old.services.len() <= state.services.len())
         };
-        let (first, then): (Vec<_>, Vec<_>) =
-            shards.iter().partition(|(shard, state)| grows(shard, state));
+        let (first, then): (Vec<_>, Vec<_>) = shards
+            .iter()
+            .partition(|(shard, state)| grows(shard, state));
         let mut replica = self.replica();
         let (mut records, mut keys) = (Vec::new(), Vec::new());
         for (shard, state) in first.into_iter().chain(then) {
             if current.shards.get(shard) == Some(state) {
                 continue;
             }
-            let key = DocKey { org: *org, name: DocName::Listing(*shard) };
+            let key = DocKey {
+                org: *org,
+                name: DocName::Listing(*shard),
+            };
             let bytes = state.to_bytes().map_err(|error| {
                 NodeError::bad_input(error.to_string(), "shorten what the message names")
             })?;
@@ -281,13 +345,15 @@ impl Node {
         for (shard, document) in &mut current.documents {
             for entry in document.history() {
                 let at_s = u64::try_from(entry.time_s).unwrap_or(0);
-                let item = items.entry(entry.operation.clone()).or_insert_with(|| HistoryItem {
-                    operation: entry.operation,
-                    at_s,
-                    who: entry.who,
-                    what: entry.what,
-                    documents: Vec::new(),
-                });
+                let item = items
+                    .entry(entry.operation.clone())
+                    .or_insert_with(|| HistoryItem {
+                        operation: entry.operation,
+                        at_s,
+                        who: entry.who,
+                        what: entry.what,
+                        documents: Vec::new(),
+                    });
                 item.at_s = item.at_s.max(at_s);
                 let name = DocName::Listing(*shard).to_string();
                 if !item.documents.contains(&name) {
@@ -298,8 +364,13 @@ impl Node {
         let mut entries: Vec<HistoryItem> = items.into_values().collect();
         // Several operations may share a second; the order within a document breaks the tie.
         let order = order_of(&mut current);
-        entries.sort_by_key(|item| std::cmp::Reverse((item.at_s, order.get(&item.operation).copied())));
-        Ok(History { organisation: org_ref(&replica, org), entries })
+        entries.sort_by_key(|item| {
+            std::cmp::Reverse((item.at_s, order.get(&item.operation).copied()))
+        });
+        Ok(History {
+            organisation: org_ref(&replica, org),
+            entries,
+        })
     }
 
     /// Takes back the last operation, as a new change: nothing is removed from the history.
@@ -315,13 +386,21 @@ impl Node {
             )
         })?;
         let operation = last.operation.clone();
-        let what = format!("undone: {}", last.what.split("; ").next().unwrap_or_default());
+        let what = format!(
+            "undone: {}",
+            last.what.split("; ").next().unwrap_or_default()
+        );
         self.edit_listing(org, by, &what, |current| {
             let mut past = self.current_listing(&self.replica(), org)?;
             for (shard, document) in &mut past.documents {
-                let touched: Vec<_> =
-                    document.history().into_iter().filter(|e| e.operation == operation).collect();
-                let Some(first) = touched.first() else { continue };
+                let touched: Vec<_> = document
+                    .history()
+                    .into_iter()
+                    .filter(|e| e.operation == operation)
+                    .collect();
+                let Some(first) = touched.first() else {
+                    continue;
+                };
                 let value = document.value_at(&first.heads_before)?;
                 let state = match value.as_object().is_some_and(|fields| fields.is_empty()) {
                     true => ShardState::empty(*shard),
@@ -331,7 +410,9 @@ impl Node {
             }
             // Before the first import there was no organisation: an empty listing keeps its name.
             Ok(past.listing().unwrap_or_else(|| Listing {
-                organization: current.map(|listing| listing.organization.clone()).unwrap_or_default(),
+                organization: current
+                    .map(|listing| listing.organization.clone())
+                    .unwrap_or_default(),
                 services: Default::default(),
             }))
         })
@@ -352,13 +433,18 @@ fn order_of(current: &mut Current) -> BTreeMap<String, usize> {
 
 /// A shard's state as this node shows it.
 pub(super) fn shard_of(replica: &Replica<SledStorage>, key: &DocKey) -> Option<ShardState> {
-    let DocName::Listing(shard) = key.name else { return None };
+    let DocName::Listing(shard) = key.name else {
+        return None;
+    };
     ShardState::parse(&replica.shown(key).ok()??.state, shard).ok()
 }
 
 /// The changes of a first import.
 fn added(listing: &Listing) -> Changes {
-    let nothing = Listing { organization: listing.organization.clone(), services: Default::default() };
+    let nothing = Listing {
+        organization: listing.organization.clone(),
+        services: Default::default(),
+    };
     diff(&nothing, listing)
 }
 
@@ -371,7 +457,7 @@ fn no_service(id: &str) -> NodeError {
 
 fn edit_error(error: EditError) -> NodeError {
     NodeError::bad_input(
-        format!("{error}; nothing was changed"),
+        format!("{error} (nothing was changed)"),
         "fields have the names of Open Referral, such as name, description, status, minimum_age",
     )
 }

@@ -1,5 +1,6 @@
 //! Networks: found, invite, join, leave, and who is in them.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fingerpost_proto::api::{
@@ -73,7 +74,9 @@ impl Node {
         let left_epoch = {
             let mut replica = self.replica();
             replica.add_network(charter)?;
-            replica.standing(&network, org).map_or(0, |standing| standing.left_epoch)
+            replica
+                .standing(&network, org)
+                .map_or(0, |standing| standing.left_epoch)
         };
         self.net().subscribe(network);
         self.edit_card(org, what, by, |card| {
@@ -89,7 +92,10 @@ impl Node {
         })?;
         // The card was announced before the listing could be: members may see it only now.
         let replica = self.replica();
-        let keys: Vec<_> = replica.documents_of(org).filter(|key| !key.name.is_card()).collect();
+        let keys: Vec<_> = replica
+            .documents_of(org)
+            .filter(|key| !key.name.is_card())
+            .collect();
         self.released(replica, &keys)?;
         Ok(())
     }
@@ -107,10 +113,15 @@ impl Node {
             ));
         }
         let mut replica = self.replica();
-        let name = replica.charter(&network).map(|c| c.name.clone()).unwrap_or_default();
+        let name = replica
+            .charter(&network)
+            .map(|c| c.name.clone())
+            .unwrap_or_default();
         if replica.place_among(org, &[network]) != Some(Place::Member) {
             return Err(NodeError::refused(
-                format!("only a member can invite, and this organisation is not a member of {name} yet"),
+                format!(
+                    "only a member can invite, and this organisation is not a member of {name} yet"
+                ),
                 "fingerpost status says what it is waiting for",
             ));
         }
@@ -120,9 +131,21 @@ impl Node {
         let addresses = self.addresses_for_others();
         let keys = lock(&self.keys);
         let key = fresh_key()?;
-        let ticket =
-            Ticket::issue(network, delegation, keys.node(), key, now_s(), expires_at_s, addresses);
-        Ok(Invited { ticket: ticket.to_text(), network, name, expires_at_s })
+        let ticket = Ticket::issue(
+            network,
+            delegation,
+            keys.node(),
+            key,
+            now_s(),
+            expires_at_s,
+            addresses,
+        );
+        Ok(Invited {
+            ticket: ticket.to_text(),
+            network,
+            name,
+            expires_at_s,
+        })
     }
 
     fn ticket(text: &str) -> Result<Ticket, NodeError> {
@@ -157,11 +180,12 @@ impl Node {
 
     async fn charter_for(&self, ticket: &Ticket) -> Result<Charter, NodeError> {
         let network = ticket.network();
+        self.net()
+            .dial(Some(ticket.invitation.get().node), ticket.addresses.clone());
         if let Some(charter) = self.replica().charter(&network).cloned() {
             return Ok(charter);
         }
         let inviter = ticket.invitation.get().node;
-        self.net().dial(Some(inviter), ticket.addresses.clone());
         self.fetch_charter(inviter, network).await.map_err(|reason| {
             NodeError::refused(
                 format!("the network could not be reached through the node that made this ticket ({reason}); nothing was changed"),
@@ -195,7 +219,10 @@ impl Node {
         let charter = self.charter_for(&ticket).await?;
         if !accepted {
             return Err(NodeError::refused(
-                format!("the charter of {} was not accepted; nothing was changed", charter.name),
+                format!(
+                    "the charter of {} was not accepted; nothing was changed",
+                    charter.name
+                ),
                 "read it, then join with --accept-charter",
             ));
         }
@@ -231,9 +258,14 @@ impl Node {
         let mut replica = self.replica();
         let org = org.copied().or_else(|| best_placed(&mut replica, &network));
         let place = org.and_then(|org| replica.place_among(&org, &[network]));
-        let members = replica.roster(&network).map_or(0, |roster| roster.member_count());
+        let members = replica
+            .roster(&network)
+            .map_or(0, |roster| roster.member_count());
         let charter = replica.charter(&network).cloned().ok_or_else(|| {
-            NodeError::not_found("this node is not in that network", "fingerpost status shows its networks")
+            NodeError::not_found(
+                "this node is not in that network",
+                "fingerpost status shows its networks",
+            )
         })?;
         let standing = org.and_then(|org| replica.standing(&network, &org).cloned());
         let waiting_for = (place == Some(Place::Applicant)).then(|| {
@@ -263,7 +295,10 @@ impl Node {
         let connected = self.net().connected();
         let mut replica = self.replica();
         let receipts = receipts(&replica)?;
-        let name = replica.charter(&network).map(|charter| charter.name.clone()).unwrap_or_default();
+        let name = replica
+            .charter(&network)
+            .map(|charter| charter.name.clone())
+            .unwrap_or_default();
         let places: Vec<(OrgId, Place)> = replica
             .roster(&network)
             .map(|roster| roster.places().map(|(org, place)| (*org, place)).collect())
@@ -282,16 +317,26 @@ impl Node {
                 org: org_ref(&replica, &org),
                 short: org.short(),
                 place,
-                vouched_by: vouchers.iter().map(|voucher| org_ref(&replica, voucher)).collect(),
+                vouched_by: vouchers
+                    .iter()
+                    .map(|voucher| org_ref(&replica, voucher))
+                    .collect(),
                 since_s: membership.map(|membership| membership.accepted_at_s),
-                last_exchange_s: nodes.iter().filter_map(|n| Some(receipts.get(n)?.at_s)).max(),
+                last_exchange_s: nodes
+                    .iter()
+                    .filter_map(|n| Some(receipts.get(n)?.at_s))
+                    .max(),
                 connected: nodes.iter().any(|node| connected.contains(node)),
                 services: services_of(&replica, &org),
                 own: replica.own().contains(&org),
             });
         }
         members.sort_by(|a, b| (a.place, &a.org.name).cmp(&(b.place, &b.org.name)));
-        Ok(Members { network, name, members })
+        Ok(Members {
+            network,
+            name,
+            members,
+        })
     }
 
     /// Leaves a network: a signed statement that reaches peers; the listing is kept here.
@@ -300,16 +345,31 @@ impl Node {
     /// [`NodeError`].
     pub fn leave(&self, org: &OrgId, request: &Leave, by: &By) -> Result<Left, NodeError> {
         let network = self.network_to_leave(org, request)?;
-        let name = self.replica().charter(&network).map(|c| c.name.clone()).unwrap_or_default();
+        let name = self
+            .replica()
+            .charter(&network)
+            .map(|c| c.name.clone())
+            .unwrap_or_default();
         if !same_name(&name, &request.confirm) {
             return Err(NodeError::refused(
-                format!("the confirmation does not match: the network is called \"{name}\"; nothing was changed"),
+                format!(
+                    "the confirmation does not match: the network is called \"{name}\"; nothing was changed"
+                ),
                 format!("to leave it: fingerpost leave --confirm \"{name}\""),
             ));
         }
-        let membership = self.own_card(&self.replica(), org)?.networks.get(&network).cloned();
+        let membership = self
+            .own_card(&self.replica(), org)?
+            .networks
+            .get(&network)
+            .cloned();
         let Some(membership) = membership else {
-            return Ok(Left { network, name, already: true, told: 0 });
+            return Ok(Left {
+                network,
+                name,
+                already: true,
+                told: 0,
+            });
         };
         // Those who were connected as members, to be told; afterwards they are strangers.
         let connected = self.net().connected();
@@ -322,7 +382,12 @@ impl Node {
         for node in &connected {
             self.sync_soon(*node);
         }
-        Ok(Left { network, name, already: false, told: connected.len() })
+        Ok(Left {
+            network,
+            name,
+            already: false,
+            told: connected.len(),
+        })
     }
 
     fn network_to_leave(&self, org: &OrgId, request: &Leave) -> Result<NetworkId, NodeError> {
@@ -371,10 +436,15 @@ impl Node {
     pub(super) fn addresses_for_others(&self) -> Vec<String> {
         let mut addresses = self.settings.network.external.clone();
         let listening = self.net().listen_addresses();
-        let local = |address: &&String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+        let local = |address: &&String| {
+            address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/")
+        };
         let link_local = |address: &&String| address.starts_with("/ip6/fe80");
-        let wide: Vec<String> =
-            listening.iter().filter(|a| !local(a) && !link_local(a)).cloned().collect();
+        let wide: Vec<String> = listening
+            .iter()
+            .filter(|a| !local(a) && !link_local(a))
+            .cloned()
+            .collect();
         addresses.extend(if wide.is_empty() { listening } else { wide });
         let mut seen = std::collections::BTreeSet::new();
         addresses.retain(|address| seen.insert(address.clone()));
@@ -384,6 +454,13 @@ impl Node {
 
     pub(super) fn set_own_addresses(&self, card: &mut fingerpost_proto::card::Card) {
         card.nodes.insert(self.id(), self.addresses_for_others());
+    }
+
+    /// Whether this node may publish of its own accord. After a start it first hears from the others, if
+    /// there are any: should its store have lost its end, it must not write again at a place already used.
+    pub fn has_heard(&self) -> bool {
+        self.exchanged.load(Ordering::Acquire)
+            || (self.member_nodes().is_empty() && lock(&self.rescue).nodes().is_empty())
     }
 
     /// Puts this node's addresses on the cards of its organisations, where they changed.
@@ -409,7 +486,9 @@ impl Node {
         }
     }
 
+    /// Follows a change of who is in which network.
     pub(super) fn note_roster_change(&self) {
+        self.write_rescue();
         let replica = self.replica();
         for (network, _) in replica.networks() {
             match replica.is_active(&network) {
@@ -430,10 +509,17 @@ fn best_placed(replica: &mut Replica<SledStorage>, network: &NetworkId) -> Optio
 
 /// The nodes that an organisation has delegated, by its card.
 pub(super) fn nodes_of(replica: &Replica<SledStorage>, org: &OrgId) -> Vec<NodeId> {
-    card_of(replica, org).map(|card| card.nodes.into_keys().collect()).unwrap_or_default()
+    card_of(replica, org)
+        .map(|card| card.nodes.into_keys().collect())
+        .unwrap_or_default()
 }
 
 fn services_of(replica: &Replica<SledStorage>, org: &OrgId) -> usize {
-    let listings = replica.documents_of(org).filter(|key| matches!(key.name, DocName::Listing(_)));
-    listings.filter_map(|key| shard_of(replica, &key)).map(|state| state.services.len()).sum()
+    let listings = replica
+        .documents_of(org)
+        .filter(|key| matches!(key.name, DocName::Listing(_)));
+    listings
+        .filter_map(|key| shard_of(replica, &key))
+        .map(|state| state.services.len())
+        .sum()
 }

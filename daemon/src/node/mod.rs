@@ -25,7 +25,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fingerpost_config::{Home, Settings};
 use fingerpost_proto::api::Traffic;
-use fingerpost_proto::ids::{NodeId, OrgId};
+use fingerpost_proto::ids::{DocKey, NodeId, OrgId};
 use fingerpost_proto::replica::{Replica, ReplicaError};
 use tokio::sync::{Notify, mpsc};
 
@@ -47,7 +47,9 @@ const OUTGOING_MAX: usize = 1024;
 
 /// Seconds since 1970-01-01 UTC.
 pub fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// Why a node could not start.
@@ -80,6 +82,8 @@ pub struct Node {
     edits: Mutex<()>,
     index: SearchIndex,
     index_ready: AtomicBool,
+    /// Whether an exchange was finished since the start.
+    exchanged: AtomicBool,
     feeding: Mutex<()>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Wakes the scheduler: something of ours changed, or a peer seems to know more.
@@ -114,7 +118,11 @@ fn open_replica(
     keys: &Keys,
 ) -> Result<Replica<SledStorage>, OpenError> {
     let store = SledStorage::open(&home.store(), settings.store.cache_mb)?;
-    Ok(Replica::open(store, keys.node().node_id(), keys.orgs().collect())?)
+    Ok(Replica::open(
+        store,
+        keys.node().node_id(),
+        keys.orgs().collect(),
+    )?)
 }
 
 fn is_damage(error: &OpenError) -> bool {
@@ -123,6 +131,40 @@ fn is_damage(error: &OpenError) -> bool {
         OpenError::Replica(ReplicaError::Storage(error)) => error.is_damage(),
         OpenError::Replica(ReplicaError::Damaged(_)) => true,
         _ => false,
+    }
+}
+
+/// Opens the index, and tells which documents it lacks.
+fn open_index(
+    home: &Home,
+    replica: &Replica<SledStorage>,
+) -> Result<(SearchIndex, Vec<DocKey>), OpenError> {
+    let everything = || {
+        replica
+            .organisations()
+            .iter()
+            .flat_map(|org| replica.documents_of(org))
+            .collect()
+    };
+    let (index, state) = SearchIndex::open(&home.index())?;
+    match state {
+        OpenState::Ready { marker } if marker.unwrap_or(0) <= replica.journal() => {
+            Ok((index, replica.changed_since(marker.unwrap_or(0))?))
+        }
+        OpenState::Ready { .. } => {
+            tracing::warn!(
+                "the search index knows more than the store, which has lost something: it is being built anew"
+            );
+            drop(index);
+            Ok((
+                SearchIndex::create(&home.index(), Box::new(|_| {}))?,
+                everything(),
+            ))
+        }
+        OpenState::Empty(reason) => {
+            tracing::info!("{reason}: it is being built from the store");
+            Ok((index, everything()))
+        }
     }
 }
 
@@ -149,18 +191,14 @@ impl Node {
         let rescue = Rescue::load(home.dir());
         if replica.networks().next().is_none() {
             for charter in rescue.charters() {
-                tracing::warn!("the store knows nothing of the network {}: asking its nodes", charter.name);
+                tracing::warn!(
+                    "the store knows nothing of the network {}: asking its nodes",
+                    charter.name
+                );
                 replica.add_network(charter)?;
             }
         }
-        let (index, state) = SearchIndex::open(&home.index())?;
-        let refill = match state {
-            OpenState::Ready { marker } => replica.changed_since(marker.unwrap_or(0))?,
-            OpenState::Empty(reason) => {
-                tracing::info!("{reason}: it is being built from the store");
-                replica.organisations().iter().flat_map(|org| replica.documents_of(org)).collect()
-            }
-        };
+        let (index, refill) = open_index(&home, &replica)?;
         replica.poll_changes();
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let node = Arc::new(Self {
@@ -172,6 +210,7 @@ impl Node {
             edits: Mutex::new(()),
             index,
             index_ready: AtomicBool::new(false),
+            exchanged: AtomicBool::new(false),
             feeding: Mutex::new(()),
             outgoing: sender,
             wake: Notify::new(),
@@ -232,7 +271,10 @@ impl Node {
             tracing::warn!("{error}");
         }
         let mut replica = self.replica();
-        let confirmed = self.index.durable_marker().map(|marker| replica.confirm_changes(marker));
+        let confirmed = self
+            .index
+            .durable_marker()
+            .map(|marker| replica.confirm_changes(marker));
         let flushed = replica.storage_mut().flush();
         if let Err(error) = confirmed.unwrap_or(Ok(())) {
             tracing::error!("the journal could not be shortened: {error}");

@@ -10,7 +10,12 @@ use crate::store::SledStorage;
 
 /// The card of any organisation, if it is held.
 pub(super) fn card_of(replica: &Replica<SledStorage>, org: &OrgId) -> Option<Card> {
-    let shown = replica.shown(&DocKey { org: *org, name: DocName::Card }).ok()??;
+    let shown = replica
+        .shown(&DocKey {
+            org: *org,
+            name: DocName::Card,
+        })
+        .ok()??;
     Card::parse(&shown.state).ok()
 }
 
@@ -62,8 +67,9 @@ impl Node {
         let orgs = self.own_orgs();
         let replica = self.replica();
         if let Some(text) = text {
-            let candidates =
-                orgs.iter().map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+            let candidates = orgs
+                .iter()
+                .map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
             return pick(candidates, text, "organisation", "fingerpost org list");
         }
         match orgs.as_slice() {
@@ -86,7 +92,9 @@ impl Node {
             return Ok(id);
         }
         let orgs = replica.organisations();
-        let candidates = orgs.iter().map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+        let candidates = orgs
+            .iter()
+            .map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
         pick(candidates, text, "organisation", "fingerpost members")
     }
 
@@ -94,12 +102,16 @@ impl Node {
     pub(super) fn network(&self, text: Option<&str>) -> Result<NetworkId, NodeError> {
         let replica = self.replica();
         if let Some(text) = text {
-            let candidates =
-                replica.networks().map(|(id, charter)| (id, id.matches(text), charter.name.clone()));
+            let candidates = replica
+                .networks()
+                .map(|(id, charter)| (id, id.matches(text), charter.name.clone()));
             return pick(candidates, text, "network", "fingerpost status");
         }
-        let active: Vec<NetworkId> =
-            replica.networks().map(|(id, _)| id).filter(|id| replica.is_active(id)).collect();
+        let active: Vec<NetworkId> = replica
+            .networks()
+            .map(|(id, _)| id)
+            .filter(|id| replica.is_active(id))
+            .collect();
         match active.as_slice() {
             [network] => Ok(*network),
             [] => Err(NodeError::refused(

@@ -28,7 +28,12 @@ impl Node {
         let mut items = Vec::new();
         for key in keys {
             for item in replica.items(&key)? {
-                if let Item::Record { record, delegation, state } = item {
+                if let Item::Record {
+                    record,
+                    delegation,
+                    state,
+                } = item
+                {
                     items.push(RecordItem {
                         record: BASE64.encode(&record),
                         delegation: delegation.map(|bytes| BASE64.encode(&bytes)),
@@ -64,11 +69,18 @@ impl Node {
         let parts = decode(&item.record).and_then(|record| {
             let delegation = item.delegation.as_ref().map(decode).transpose()?;
             let state = item.state.as_ref().map(decode).transpose()?;
-            Ok(Item::Record { record, delegation, state })
+            Ok(Item::Record {
+                record,
+                delegation,
+                state,
+            })
         });
         let refused = |refusal: &Refusal| {
             self.count_refusal(refusal.name());
-            DeliveryOutcome::Refused { reason: refusal.name().into(), message: refusal.to_string() }
+            DeliveryOutcome::Refused {
+                reason: refusal.name().into(),
+                message: refusal.to_string(),
+            }
         };
         let Ok(parts) = parts else {
             return Ok(DeliveryOutcome::Refused {

@@ -11,8 +11,8 @@ use fingerpost_proto::roster::Place;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use tokio::task::JoinSet;
 
-use super::{Node, lock};
 use super::names::card_of;
+use super::{Node, lock};
 use crate::keys::random;
 use crate::rescue::Rescue;
 use crate::store::SledStorage;
@@ -82,9 +82,11 @@ impl Node {
         let connected = self.net().connected();
         let mut wanted = Vec::new();
         let mut nodes = self.member_nodes();
-        if nodes.is_empty() {
-            // The store is new or was lost: the nodes that were known before show the way.
-            nodes.extend(lock(&self.rescue).nodes().clone());
+        if !self.is_member_anywhere() {
+            // The store is new or has lost something: the nodes that were known before show the way.
+            for (node, addresses) in lock(&self.rescue).nodes() {
+                nodes.entry(*node).or_insert_with(|| addresses.clone());
+            }
         }
         for (node, addresses) in nodes {
             let since = *known.entry(node).or_insert_with(Instant::now);
@@ -100,17 +102,30 @@ impl Node {
         self.write_rescue();
     }
 
-    /// Keeps the rescue file in step with what the store knows, once the store knows something.
-    fn write_rescue(&self) {
-        let lost = |org: &_| self.own_card(&self.replica(), org).is_err();
-        if self.own_orgs().iter().any(lost) {
+    fn is_member_anywhere(&self) -> bool {
+        let own = self.own_orgs();
+        let mut replica = self.replica();
+        own.iter()
+            .any(|org| replica.place(org) == Some(Place::Member))
+    }
+
+    /// Keeps the rescue file in step with what the store knows, once the store knows something. A store that
+    /// lost its end may hold a card from before the node joined: what is written down is kept then.
+    pub(super) fn write_rescue(&self) {
+        let nodes = self.member_nodes();
+        let active = {
+            let replica = self.replica();
+            replica.networks().any(|(id, _)| replica.is_active(&id))
+        };
+        if active && (nodes.is_empty() || !self.is_member_anywhere()) {
             return;
         }
-        let nodes = self.member_nodes();
         let charters: Vec<_> = {
             let replica = self.replica();
             let active = replica.networks().filter(|(id, _)| replica.is_active(id));
-            active.map(|(id, charter)| (id, charter.to_bytes())).collect()
+            active
+                .map(|(id, charter)| (id, charter.to_bytes()))
+                .collect()
         };
         let now = Rescue::new(charters, nodes);
         let mut written = lock(&self.rescue);
@@ -123,7 +138,7 @@ impl Node {
         }
     }
 
-    fn member_nodes(&self) -> BTreeMap<NodeId, Vec<String>> {
+    pub(super) fn member_nodes(&self) -> BTreeMap<NodeId, Vec<String>> {
         let mut replica = self.replica();
         let mut nodes = BTreeMap::new();
         for org in replica.organisations() {
@@ -155,7 +170,11 @@ impl Node {
         addresses.insert(0, address.to_owned());
         addresses.truncate(limits::ADDRESSES_MAX);
         let mut batch = Batch::default();
-        batch.put(Table::Peers, *node.as_bytes(), addresses.join("\n").into_bytes());
+        batch.put(
+            Table::Peers,
+            *node.as_bytes(),
+            addresses.join("\n").into_bytes(),
+        );
         if let Err(error) = replica.storage_mut().commit(batch) {
             tracing::error!("an address could not be remembered: {error}");
         }
@@ -164,7 +183,13 @@ impl Node {
 
 /// The addresses at which a node answered before, the last one first.
 fn remembered(replica: &Replica<SledStorage>, node: &NodeId) -> Vec<String> {
-    let stored = replica.storage().get(Table::Peers, node.as_bytes()).ok().flatten();
-    let text = stored.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let stored = replica
+        .storage()
+        .get(Table::Peers, node.as_bytes())
+        .ok()
+        .flatten();
+    let text = stored
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }

@@ -1,6 +1,7 @@
 //! Sync sessions over streams, and when to hold them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -146,7 +147,9 @@ impl RunError {
             Self::Session(error) => {
                 !matches!(error, SessionError::Farewell(_) | SessionError::Replica(_))
             }
-            Self::Codec(error) => matches!(error, CodecError::TooLarge { .. } | CodecError::Corrupt(_)),
+            Self::Codec(error) => {
+                matches!(error, CodecError::TooLarge { .. } | CodecError::Corrupt(_))
+            }
             Self::Overdue => true,
             Self::Open(_) | Self::Closed | Self::Own(_) => false,
         }
@@ -168,7 +171,11 @@ impl Node {
         let mut sessions = lock(&self.sessions);
         let peer = sessions.peers.entry(node).or_default();
         peer.address = address;
-        let wait = if outbound { Duration::ZERO } else { jitter(3_000..6_000) };
+        let wait = if outbound {
+            Duration::ZERO
+        } else {
+            jitter(3_000..6_000)
+        };
         let due = Instant::now() + wait;
         peer.due = Some(peer.due.map_or(due, |earlier| earlier.min(due)));
         drop(sessions);
@@ -205,7 +212,10 @@ impl Node {
     pub(super) fn sync_somebody(&self) {
         let mut sessions = lock(&self.sessions);
         let count = sessions.peers.len();
-        let Some(at) = random::<8>().ok().map(|e| u64::from_le_bytes(e) as usize).and_then(|e| e.checked_rem(count))
+        let Some(at) = random::<8>()
+            .ok()
+            .map(|e| u64::from_le_bytes(e) as usize)
+            .and_then(|e| e.checked_rem(count))
         else {
             return;
         };
@@ -219,8 +229,12 @@ impl Node {
         let now = Instant::now();
         let mut sessions = lock(&self.sessions);
         let Sessions { peers, inbound, .. } = &*sessions;
-        let free = peers.iter().filter(|(node, peer)| !peer.busy && !inbound.contains_key(*node));
-        let next = free.filter_map(|(node, peer)| Some((peer.due?, *node))).min();
+        let free = peers
+            .iter()
+            .filter(|(node, peer)| !peer.busy && !inbound.contains_key(*node));
+        let next = free
+            .filter_map(|(node, peer)| Some((peer.due?, *node)))
+            .min();
         match next {
             Some((due, node)) if due <= now => {
                 if let Some(peer) = sessions.peers.get_mut(&node) {
@@ -237,7 +251,9 @@ impl Node {
     /// Notes how an exchange that this node began went, and when to try again.
     fn exchange_over(&self, node: &NodeId, result: &Result<Stats, RunError>) {
         let mut sessions = lock(&self.sessions);
-        let Some(peer) = sessions.peers.get_mut(node) else { return };
+        let Some(peer) = sessions.peers.get_mut(node) else {
+            return;
+        };
         peer.busy = false;
         let retry = match result {
             Ok(_) => {
@@ -284,16 +300,21 @@ impl Node {
         if networks.is_empty() {
             return Ok(Stats::default());
         }
-        let stream =
-            self.net().open_stream(node).await.map_err(|error| RunError::Open(error.to_string()))?;
+        let stream = self
+            .net()
+            .open_stream(node)
+            .await
+            .map_err(|error| RunError::Open(error.to_string()))?;
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
         let session = Session::initiate(node, Purpose::Sync, networks, nonce);
-        self.drive(session, stream).await.map(|session| session.stats().clone())
+        self.drive(session, stream)
+            .await
+            .map(|session| session.stats().clone())
     }
 
     /// Reads the charter of a network from a node to which a connection is being made.
     pub(super) async fn fetch_charter(
-        self: &Self,
+        &self,
         node: NodeId,
         network: NetworkId,
     ) -> Result<Charter, String> {
@@ -302,7 +323,10 @@ impl Node {
             if self.net().connected().contains(&node) {
                 match self.try_fetch_charter(node, network).await {
                     Ok(charter) => return Ok(charter),
-                    Err(error @ RunError::Session(SessionError::Farewell(Farewell::NothingInCommon))) => {
+                    Err(
+                        error
+                        @ RunError::Session(SessionError::Farewell(Farewell::NothingInCommon)),
+                    ) => {
                         return Err(error.to_string());
                     }
                     Err(error) => last = error.to_string(),
@@ -313,9 +337,16 @@ impl Node {
         Err(last)
     }
 
-    async fn try_fetch_charter(&self, node: NodeId, network: NetworkId) -> Result<Charter, RunError> {
-        let stream =
-            self.net().open_stream(node).await.map_err(|error| RunError::Open(error.to_string()))?;
+    async fn try_fetch_charter(
+        &self,
+        node: NodeId,
+        network: NetworkId,
+    ) -> Result<Charter, RunError> {
+        let stream = self
+            .net()
+            .open_stream(node)
+            .await
+            .map_err(|error| RunError::Open(error.to_string()))?;
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
         let session = Session::initiate(node, Purpose::Charter(network), vec![network], nonce);
         let session = self.drive(session, stream).await?;
@@ -335,7 +366,8 @@ impl Node {
         let mut sessions = lock(&self.sessions);
         // When both begin at once, the one with the smaller id goes on: two sessions would carry all twice.
         let crossed = self.id() < peer && sessions.peers.get(&peer).is_some_and(|state| state.busy);
-        let reception = if !crossed && sessions.admit(peer, self.settings.sync.max_inbound_sessions) {
+        let reception = if !crossed && sessions.admit(peer, self.settings.sync.max_inbound_sessions)
+        {
             Reception::Session
         } else if sessions.declining < DECLINING_MAX {
             sessions.declining += 1;
@@ -343,7 +375,11 @@ impl Node {
         } else {
             Reception::Reset
         };
-        Guest { node: self, peer, reception }
+        Guest {
+            node: self,
+            peer,
+            reception,
+        }
     }
 
     /// Answers a session that a peer began; too many at once are asked to come back later.
@@ -358,7 +394,10 @@ impl Node {
             }
         };
         if let Err(error) = result {
-            if matches!(error, RunError::Session(_) | RunError::Codec(_) | RunError::Overdue) {
+            if matches!(
+                error,
+                RunError::Session(_) | RunError::Codec(_) | RunError::Overdue
+            ) {
                 self.count_refusal("session");
             }
             tracing::debug!(peer = %node.short(), "a session of a peer ended early: {error}");
@@ -367,7 +406,10 @@ impl Node {
 
     async fn decline(&self, stream: Stream) -> Result<(), RunError> {
         let idle = lock(&self.sessions).patience.idle;
-        let bye = Frame::Bye { farewell: Farewell::Busy }.to_bytes();
+        let bye = Frame::Bye {
+            farewell: Farewell::Busy,
+        }
+        .to_bytes();
         let told = tokio::time::timeout(idle, send_alone(stream, &bye)).await;
         Ok(told.map_err(|_| RunError::Overdue)??)
     }
@@ -405,13 +447,18 @@ impl Node {
         let mut sessions = lock(&self.sessions);
         sessions.source = sessions.source.filter(|source| *source != peer);
         drop(sessions);
+        if finished.is_ok() {
+            self.exchanged.store(true, Ordering::Release);
+        }
         let mut traffic = lock(&self.traffic);
         traffic.sessions += u64::from(finished.is_ok());
         traffic.sent_bytes += sender.wire_bytes();
         traffic.received_bytes += receiver.wire_bytes();
         drop(traffic);
         finished?;
-        Ok(session.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Ok(session
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     async fn write_frames(
@@ -423,7 +470,9 @@ impl Node {
         loop {
             let (frame, finished) = tokio::task::block_in_place(|| {
                 let mut session = lock(session);
-                let frame = session.poll_frame(&self.replica()).map_err(SessionError::Replica)?;
+                let frame = session
+                    .poll_frame(&self.replica())
+                    .map_err(SessionError::Replica)?;
                 let bytes = frame.as_ref().map(Frame::to_bytes);
                 session.note_sent(bytes.as_ref().map_or(0, Vec::len));
                 Ok::<_, RunError>((bytes, session.is_finished()))

@@ -23,7 +23,11 @@ impl Node {
         let receipts = receipts(&self.replica())?;
         let networks: Vec<NetworkId> = {
             let replica = self.replica();
-            replica.networks().map(|(id, _)| id).filter(|id| replica.is_active(id)).collect()
+            replica
+                .networks()
+                .map(|(id, _)| id)
+                .filter(|id| replica.is_active(id))
+                .collect()
         };
         let members = self.member_orgs();
         let organisations = self.org_statuses(&members, &receipts)?;
@@ -49,7 +53,10 @@ impl Node {
             store: StoreHealth {
                 documents,
                 size_bytes: self.replica().storage().size_bytes()?,
-                set_aside: self.set_aside.as_ref().map(|path| path.display().to_string()),
+                set_aside: self
+                    .set_aside
+                    .as_ref()
+                    .map(|path| path.display().to_string()),
             },
             index: IndexHealth {
                 entries: index.services + index.organisations,
@@ -88,14 +95,19 @@ impl Node {
         for org in self.own_orgs() {
             let latest = self.replica().fingerprint(&org);
             let holds = |node: &&NodeId| {
-                receipts.get(*node).is_some_and(|receipt| receipt.held.contains(&(org, latest)))
+                receipts
+                    .get(*node)
+                    .is_some_and(|receipt| receipt.held.contains(&(org, latest)))
             };
-            let with_latest: Vec<&&NodeId> = nodes.iter().filter(|node| holds(*node)).collect();
+            let with_latest: Vec<&&NodeId> = nodes.iter().filter(|node| holds(node)).collect();
             statuses.push(OrgStatus {
                 org: self.org_info(&org)?,
                 nodes_known: nodes.len(),
                 nodes_with_latest: with_latest.len(),
-                last_exchange_s: nodes.iter().filter_map(|n| Some(receipts.get(n)?.at_s)).max(),
+                last_exchange_s: nodes
+                    .iter()
+                    .filter_map(|n| Some(receipts.get(n)?.at_s))
+                    .max(),
             });
         }
         Ok(statuses)
@@ -117,7 +129,11 @@ impl Node {
             orgs.entry(*node).or_default();
         }
         let replica = self.replica();
-        let own: Vec<_> = replica.own().iter().map(|org| (*org, replica.fingerprint(org))).collect();
+        let own: Vec<_> = replica
+            .own()
+            .iter()
+            .map(|org| (*org, replica.fingerprint(org)))
+            .collect();
         orgs.into_iter()
             .filter(|(node, _)| *node != self.id())
             .map(|(node, orgs)| {
@@ -128,7 +144,8 @@ impl Node {
                     connected: connected.contains_key(&node),
                     address: connected.get(&node).map(|peer| peer.address.clone()),
                     last_exchange_s: receipt.map(|receipt| receipt.at_s),
-                    has_latest: receipt.is_some_and(|r| own.iter().all(|held| r.held.contains(held))),
+                    has_latest: receipt
+                        .is_some_and(|r| own.iter().all(|held| r.held.contains(held))),
                 }
             })
             .collect()
@@ -145,13 +162,21 @@ impl Node {
         };
         let (_, states) = replica.counts();
         let has_listing = |org: &OrgId| {
-            replica.documents_of(org).any(|key| matches!(key.name, DocName::Listing(_)))
+            replica
+                .documents_of(org)
+                .any(|key| matches!(key.name, DocName::Listing(_)))
         };
         let met = |nodes: &Vec<NodeId>| nodes.iter().any(|node| receipts.contains_key(node));
         Lacking {
             states,
             listings: named(members.keys().filter(|org| !has_listing(org)).collect()),
-            never_met: named(members.iter().filter(|(_, n)| !met(n)).map(|(org, _)| org).collect()),
+            never_met: named(
+                members
+                    .iter()
+                    .filter(|(_, n)| !met(n))
+                    .map(|(org, _)| org)
+                    .collect(),
+            ),
         }
     }
 
@@ -179,7 +204,9 @@ impl Node {
             ));
         }
         if let Some(reason) = self.index.stopped() {
-            warnings.push(format!("search no longer follows changes ({reason}); restart the daemon"));
+            warnings.push(format!(
+                "search no longer follows changes ({reason}); restart the daemon"
+            ));
         }
         Ok(warnings)
     }
@@ -196,15 +223,25 @@ fn headline(
         return "This node holds no organisation yet.".to_owned();
     };
     if networks == 0 {
-        return format!("{} is in no network yet: nobody else can see its listing.", first.org.name);
+        return format!(
+            "{} is in no network yet: nobody else can see its listing.",
+            first.org.name
+        );
     }
     let known = first.nodes_known;
     let mut text = match known {
         0 => "Alone in the network so far: no other member is known.".to_owned(),
         _ => {
-            let least = organisations.iter().map(|org| org.nodes_with_latest).min().unwrap_or(0);
+            let least = organisations
+                .iter()
+                .map(|org| org.nodes_with_latest)
+                .min()
+                .unwrap_or(0);
             let have = if least == 1 { "has" } else { "have" };
-            let of = format!("{least} of {known} other node{} {have} our latest", plural(known));
+            let of = format!(
+                "{least} of {known} other node{} {have} our latest",
+                plural(known)
+            );
             match first.last_exchange_s {
                 Some(at_s) => format!("{of}; last exchange {}.", ago(now_s().saturating_sub(at_s))),
                 None => format!("{of}; no exchange was finished yet."),
@@ -231,7 +268,10 @@ fn plural(count: usize) -> &'static str {
 
 fn ago(seconds: u64) -> String {
     let unit = |count: u64, name: &str| {
-        format!("{count} {name}{} ago", plural(usize::try_from(count).unwrap_or(2)))
+        format!(
+            "{count} {name}{} ago",
+            plural(usize::try_from(count).unwrap_or(2))
+        )
     };
     match seconds {
         0..=4 => "just now".to_owned(),

@@ -120,7 +120,9 @@ impl Node {
         let keys: Vec<DocKey> = replica.documents_of(&org).collect();
         let (mut shards, mut issued_at_s, mut outdated) = (Vec::new(), None, false);
         for key in keys {
-            let DocName::Listing(shard) = key.name else { continue };
+            let DocName::Listing(shard) = key.name else {
+                continue;
+            };
             let Some(shown) = replica.shown(&key)? else {
                 outdated = true;
                 continue;
@@ -141,7 +143,12 @@ impl Node {
             )
         })?;
         let listing = listing.to_export().map_err(NodeError::internal)?;
-        Ok(ListingView { organisation, listing, issued_at_s, outdated })
+        Ok(ListingView {
+            organisation,
+            listing,
+            issued_at_s,
+            outdated,
+        })
     }
 }
 

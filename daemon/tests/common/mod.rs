@@ -24,7 +24,7 @@ use fingerpost_proto::sync::{Farewell, Frame, Scope, Tag, VERSION};
 use fingerpost_proto::ticket::Ticket;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::sync::{Mutex, mpsc};
 
 /// After this a condition is taken never to hold.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -33,12 +33,31 @@ pub(crate) const MEMORY_KIB: u64 = 64 * 1024;
 /// What the listing of the attacked organisation says; nobody else's does.
 pub(crate) const WORD: &str = "hydrotherapy";
 
-/// Memory is measured for the whole process, so the tests run one after the other.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Set in the process of a test that runs alone.
+const ALONE: &str = "FINGERPOST_TEST_ALONE";
 
-/// Waits for this test's turn.
-pub(crate) async fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().await
+/// Runs the test of this name in a process of its own, so that its memory can be measured, one such process
+/// after the other. True in that process.
+pub(crate) async fn alone(test: &str) -> bool {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let _turn = TURN.lock().await;
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args([test, "--exact", "--nocapture"])
+        .env(ALONE, "1")
+        .kill_on_drop(true);
+    let output = command.output().await.unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    assert!(
+        output.status.success() && ran,
+        "{test} failed in its own process"
+    );
+    false
 }
 
 /// Waits until a condition holds.
@@ -65,19 +84,23 @@ fn memory_kib(line: &str) -> u64 {
     value.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Does something, and says by how much it made the process's memory rise at the highest, in KiB. What the
-/// attacker itself needs counts as well.
-pub(crate) async fn rise_kib<T>(what: &str, work: impl Future<Output = T>) -> T {
+/// Does something, and says by how much the process's memory rose at the highest, in KiB. What the attacker
+/// itself needs counts as well.
+pub(crate) async fn measured<T>(work: impl Future<Output = T>) -> (T, u64) {
     // The system begins to count the highest point anew.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = memory_kib("VmRSS:");
     let outcome = work.await;
-    let highest = memory_kib("VmHWM:");
-    let rise = highest.saturating_sub(before);
+    (outcome, memory_kib("VmHWM:").saturating_sub(before))
+}
+
+/// Does something during which memory may rise by [`MEMORY_KIB`] at most.
+pub(crate) async fn within_bounds<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let before = memory_kib("VmRSS:");
+    let (outcome, rise) = measured(work).await;
     println!(
-        "{what}: memory {} MiB, at the highest {} MiB more",
-        before / 1024,
-        rise / 1024
+        "{what}: memory {} MiB, at the highest {rise} KiB more",
+        before / 1024
     );
     assert!(rise < MEMORY_KIB, "{what}: {rise} KiB more memory");
     outcome
@@ -94,7 +117,8 @@ fn settings() -> Settings {
 pub(crate) struct Site {
     running: Running,
     pub(crate) org: OrgId,
-    home: TempDir,
+    /// Removed when the site is dropped.
+    _home: TempDir,
 }
 
 impl Site {
@@ -118,7 +142,7 @@ impl Site {
         Self {
             running,
             org: org.await.unwrap(),
-            home: dir,
+            _home: dir,
         }
     }
 
@@ -198,13 +222,21 @@ impl Site {
         page.results.into_iter().map(|result| result.name).collect()
     }
 
-    /// Waits until the founder's listing can be found.
-    pub(crate) async fn finds_its_listing(&self) {
+    /// Waits until a search finds exactly these: the index follows the store a moment later.
+    pub(crate) async fn until_found(&self, text: &str, names: &[&str]) {
         let begun = Instant::now();
-        while self.search(WORD).await != [format!("Gentle {WORD}")] {
-            assert!(begun.elapsed() < DEADLINE, "the listing is not found");
+        loop {
+            let found = self.search(text).await;
+            if found == names {
+                return;
+            }
+            assert!(begun.elapsed() < DEADLINE, "{text} finds {found:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    async fn finds_its_listing(&self) {
+        self.until_found(WORD, &[&format!("Gentle {WORD}")]).await;
     }
 
     /// The node answers as it did before the attack.
@@ -251,7 +283,6 @@ impl Site {
 
     pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
-        self.home.close().unwrap();
     }
 }
 

@@ -2,14 +2,15 @@
 
 use super::*;
 use common::Party;
+use fingerpost_daemon::net::NetError;
 use fingerpost_proto::announcement::Announcement;
+use fingerpost_proto::ids::NetworkId;
 use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::record::{Record, SignedRecord};
 use fingerpost_proto::signed::Signed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_state_of_a_thousand_brackets() {
-    let _turn = turn().await;
     let (site, network) = Site::founder().await;
     let (member, party) = false_member(&site, network, 1).await;
     let documents = site.status().await.store.documents;
@@ -79,7 +80,6 @@ fn flipped(item: &Item, number: usize) -> Vec<Item> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_that_are_not_what_they_say() {
-    let _turn = turn().await;
     let (site, network) = Site::founder().await;
     let (member, party) = false_member(&site, network, 1).await;
     let deliver = async |items: Vec<Item>| {
@@ -210,28 +210,28 @@ async fn items_that_are_not_what_they_say() {
         (0, 0)
     );
     assert_eq!(site.status().await.refused.values().sum::<u64>(), total);
-    until("the newer listing", || {
-        let listing = site.node().listing(Some(&party.org().to_string())).unwrap();
-        listing.listing.to_string().contains("Bread")
-            && !listing.listing.to_string().contains("Soup")
-    })
-    .await;
-    assert!(site.search("Poison").await.is_empty() && site.search("Soup").await.is_empty());
+    let listing = site.node().listing(Some(&party.org().to_string())).unwrap();
+    let text = listing.listing.to_string();
+    assert!(text.contains("Bread") && !text.contains("Soup"));
+    site.until_found("Bread", &["Bread"]).await;
+    site.until_found("Soup", &[]).await;
+    site.until_found("Poison", &[]).await;
     site.is_well().await;
     site.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reconciliation_without_sense() {
-    let _turn = turn().await;
+    if !alone("items::a_reconciliation_without_sense").await {
+        return;
+    }
     let (site, network) = Site::founder().await;
     let (member, _) = false_member(&site, network, 1).await;
     // The first byte is the version of the reconciliation; behind it should stand ranges.
     let behind_version = |bytes: &[u8]| [&[0x61], bytes].concat();
     let messages = [
-        noise(6, 1_000),
+        [vec![0x20], noise(6, 1_000)].concat(),
         behind_version(&noise(7, limits::FRAME_MAX_BYTES - 1_000)),
-        behind_version(&[0xff; 64]),
         // A list of 2^56 ids, none of which follow.
         behind_version(&[0, 0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]),
         behind_version(&[0, 0, 1, 1, 2, 3]),
@@ -240,7 +240,7 @@ async fn a_reconciliation_without_sense() {
         Vec::new(),
     ];
     let mut refused = site.refused("session").await;
-    rise_kib("reconciliation", async {
+    within_bounds("reconciliation", async {
         for message in messages {
             let mut talk = member.introduced(&site, network).await;
             let what = format!("{:?}", message.get(..16).unwrap_or(&message));
@@ -255,21 +255,41 @@ async fn a_reconciliation_without_sense() {
             refused += 1;
             site.until_refused("session", refused).await;
         }
+        // Strange, but it can be answered: ranges that go backwards, and beyond all numbers.
+        let huge = [&[0xff; 9][..], &[0x7f, 0, 0]].concat();
+        for message in [
+            behind_version(&[0xff; 64]),
+            behind_version(&huge.repeat(3)),
+            vec![0x6f],
+        ] {
+            let mut talk = member.introduced(&site, network).await;
+            talk.say(&[Frame::Open {
+                scope: Scope::Cards,
+                count: 2,
+                message,
+            }])
+            .await;
+            assert!(matches!(talk.hear().await, Some(Frame::Reconcile { .. })));
+            talk.say(&[bye(Farewell::Done)]).await;
+            assert_eq!(talk.rest().await, []);
+        }
+        assert_eq!(site.refused("session").await, refused);
+
         // Questions that are in order, without end.
         let mut talk = member.introduced(&site, network).await;
-        let empty = || behind_version(&[]);
-        let mut frames = vec![Frame::Open {
+        talk.say(&[Frame::Open {
             scope: Scope::Cards,
             count: 2,
-            message: empty(),
-        }];
-        frames.resize_with(limits::RECONCILE_ROUNDS_MAX as usize * 4, || {
-            Frame::Reconcile { message: empty() }
-        });
-        talk.say(&frames).await;
-        let answers = talk.rest().await.len();
-        println!("{answers} rounds answered");
-        assert!(answers <= limits::RECONCILE_ROUNDS_MAX as usize);
+            message: behind_version(&[]),
+        }])
+        .await;
+        let mut rounds = 0;
+        while let Some(Frame::Reconcile { .. }) = talk.hear().await {
+            rounds += 1;
+            let message = behind_version(&[]);
+            talk.say(&[Frame::Reconcile { message }]).await;
+        }
+        assert_eq!(rounds, limits::RECONCILE_ROUNDS_MAX);
         site.until_refused("session", refused + 1).await;
     })
     .await;
@@ -277,9 +297,57 @@ async fn a_reconciliation_without_sense() {
     site.stop().await;
 }
 
+/// Publishes as soon as the node is known to listen.
+async fn announce(hostile: &Hostile, network: NetworkId, bytes: Vec<u8>) {
+    hostile.net.subscribe(network);
+    let begun = Instant::now();
+    while hostile.net.subscribers(network).await.unwrap() == 0 {
+        assert!(begun.elapsed() < DEADLINE, "nobody listens");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    match hostile.net.publish(network, bytes).await {
+        Ok(_) | Err(NetError::NotSent(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_gossip() {
+    if !alone("items::a_flood_of_gossip").await {
+        return;
+    }
+    let (site, network) = Site::founder().await;
+    let mut hostiles = Vec::new();
+    for number in 1..=4 {
+        hostiles.push(Hostile::at(&site, number).await);
+    }
+    within_bounds("gossip", async {
+        for round in 0..40 {
+            for (number, hostile) in (0..).zip(&hostiles) {
+                // Half of the largest that is allowed: the attackers' own queues count as well.
+                let bytes = noise(round * 4 + number, limits::GOSSIP_MAX_BYTES / 2);
+                announce(hostile, network, bytes).await;
+            }
+        }
+        site.until_refused("bad_announcement", 3).await;
+    })
+    .await;
+    site.is_well().await;
+    // An honest message still travels.
+    let newcomer = site.gains_a_member("Honest Pools").await;
+    println!(
+        "gossip: {} of 160 looked at and refused",
+        site.refused("bad_announcement").await
+    );
+    newcomer.stop().await;
+    site.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_announcement_that_expands() {
-    let _turn = turn().await;
+    if !alone("items::an_announcement_that_expands").await {
+        return;
+    }
     let (site, network) = Site::founder().await;
     let (member, party) = false_member(&site, network, 1).await;
     let bomb = packed(&vec![0; 1 << 20], 1024, 20);
@@ -309,7 +377,7 @@ async fn an_announcement_that_expands() {
             compressed_state: Some(bomb.clone()),
         }
         .to_bytes();
-        rise_kib(&format!("announcement {number}"), async {
+        within_bounds(&format!("announcement {number}"), async {
             announce(&member, network, bytes).await;
             site.until_refused(reason, before + 1).await;
         })
