@@ -236,7 +236,7 @@ impl<'a> Page<'a> {
                     let says_error = |line: &&str| {
                         line.starts_with("error:") || line.starts_with("fingerpostd:")
                     };
-                    let consistent = failed == printed.iter().any(|line| says_error(line));
+                    let consistent = failed == printed.iter().any(says_error);
                     if consistent && matches(expected, &printed) {
                         return Ok(());
                     }

@@ -18,22 +18,37 @@ fn sample(name: &str) -> String {
 
 fn ids(answer: &Value) -> Vec<String> {
     let results = answer["results"].as_array().unwrap();
-    results.iter().map(|result| result["id"].as_str().unwrap().to_owned()).collect()
+    results
+        .iter()
+        .map(|result| result["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// How many other nodes are known, and how many of them hold the latest of this node's organisation.
 fn spread(status: &Value) -> (u64, u64) {
     let org = &status["organisations"][0];
-    (org["nodes_known"].as_u64().unwrap(), org["nodes_with_latest"].as_u64().unwrap())
+    (
+        org["nodes_known"].as_u64().unwrap(),
+        org["nodes_with_latest"].as_u64().unwrap(),
+    )
 }
 
 fn ok(node: &Node, args: &[&str]) {
     let ran = node.cli(args).unwrap();
-    assert_eq!(ran.code, Some(0), "fingerpost {args:?}: {}\n{}", ran.stderr, node.log());
+    assert_eq!(
+        ran.code,
+        Some(0),
+        "fingerpost {args:?}: {}\n{}",
+        ran.stderr,
+        node.log()
+    );
 }
 
 fn join(node: &Node, inviter: &Node) {
-    let ticket = inviter.json(&["invite"]).unwrap()["ticket"].as_str().unwrap().to_owned();
+    let ticket = inviter.json(&["invite"]).unwrap()["ticket"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(ticket.len() <= 500, "{}", ticket.len());
     ok(node, &["join", &ticket, "--accept-charter"]);
 }
@@ -52,11 +67,20 @@ fn federation() -> Result<Federation, Fail> {
         Node::start(&home("south"))?,
         Node::start(&home("east"))?,
     ];
-    for (node, name) in nodes.iter().zip(["North Advice", "South Hub", "East Women"]) {
+    for (node, name) in nodes
+        .iter()
+        .zip(["North Advice", "South Hub", "East Women"])
+    {
         ok(node, &["org", "create", "--name", name]);
     }
-    ok(&nodes[0], &["listing", "import", &sample("women-in-prison.json")]);
-    ok(&nodes[1], &["listing", "import", &sample("achieve-nw.json")]);
+    ok(
+        &nodes[0],
+        &["listing", "import", &sample("women-in-prison.json")],
+    );
+    ok(
+        &nodes[1],
+        &["listing", "import", &sample("achieve-nw.json")],
+    );
     ok(&nodes[0], &["found", "Lambeth and Trafford"]);
     join(&nodes[1], &nodes[0]);
     // The third comes in on the second's word: nobody is in the middle.
@@ -66,23 +90,29 @@ fn federation() -> Result<Federation, Fail> {
 
 fn wait_for_total(nodes: &[Node], wanted: u64) {
     for node in nodes {
-        node.wait_for(&["search", "--kind", "service", "--limit", "1"], PATIENCE, |page| {
-            page["total"].as_u64() == Some(wanted)
-        })
+        node.wait_for(
+            &["search", "--kind", "service", "--limit", "1"],
+            PATIENCE,
+            |page| page["total"].as_u64() == Some(wanted),
+        )
         .unwrap_or_else(|error| panic!("{error}\n{}", node.log()));
     }
 }
 
 fn wait_until_all_hold_the_latest(node: &Node, known: u64) {
-    node.wait_for(&["status"], PATIENCE, |status| spread(status) == (known, known))
-        .unwrap_or_else(|error| panic!("{error}\n{}", node.log()));
+    node.wait_for(&["status"], PATIENCE, |status| {
+        spread(status) == (known, known)
+    })
+    .unwrap_or_else(|error| panic!("{error}\n{}", node.log()));
 }
 
 fn assert_no_errors(nodes: &[Node]) {
     for node in nodes {
         // The storage engine says of its own accord what it found damaged.
         let log = node.log();
-        let errors = log.lines().filter(|line| line.contains("ERROR") && !line.contains(" sled::"));
+        let errors = log
+            .lines()
+            .filter(|line| line.contains("ERROR") && !line.contains(" sled::"));
         assert_eq!(errors.count(), 0, "{log}");
     }
 }
@@ -134,8 +164,19 @@ fn total_of(node: &Node, organisation: &str) -> u64 {
 /// Puts a word into the description of the node's own first service.
 fn edit(node: &Node, word: &str) {
     let listing = node.json(&["listing", "show"]).unwrap();
-    let id = listing["listing"]["services"][0]["id"].as_str().unwrap().to_owned();
-    ok(node, &["service", "set", &id, &format!("description=A word to find: {word}")]);
+    let id = listing["listing"]["services"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    ok(
+        node,
+        &[
+            "service",
+            "set",
+            &id,
+            &format!("description=A word to find: {word}"),
+        ],
+    );
 }
 
 #[test]
@@ -159,13 +200,17 @@ fn a_damaged_store_is_set_aside_and_filled_from_peers() {
     }
     nodes[0].restart().unwrap();
     let status = nodes[0].json(&["status"]).unwrap();
-    let aside = status["store"]["set_aside"].as_str().expect("says that the store was set aside");
+    let aside = status["store"]["set_aside"]
+        .as_str()
+        .expect("says that the store was set aside");
     assert!(Path::new(aside).is_dir());
     wait_for_total(nodes, all);
     // Its own listing came back from those who held it, and goes on without a fork.
     edit(&nodes[0], "quagga");
     for node in nodes.iter() {
-        let page = node.wait_for(&["search", "quagga"], PATIENCE, |page| page["total"] == 1).unwrap();
+        let page = node
+            .wait_for(&["search", "quagga"], PATIENCE, |page| page["total"] == 1)
+            .unwrap();
         let id = ids(&page).remove(0);
         assert_eq!(node.json(&["show", &id]).unwrap()["conflict"], false);
     }
@@ -176,7 +221,10 @@ fn a_damaged_store_is_set_aside_and_filled_from_peers() {
 fn leaving_takes_the_documents_away_and_keeps_them_at_home() {
     let federation = federation().unwrap();
     let nodes = &federation.nodes;
-    let (north, south) = (total_of(&nodes[0], "North Advice"), total_of(&nodes[1], "South Hub"));
+    let (north, south) = (
+        total_of(&nodes[0], "North Advice"),
+        total_of(&nodes[1], "South Hub"),
+    );
     wait_for_total(nodes, north + south);
     let wrong = nodes[1].cli(&["leave", "--confirm", "Lambeth"]).unwrap();
     assert_eq!(wrong.code, Some(1));
@@ -185,12 +233,18 @@ fn leaving_takes_the_documents_away_and_keeps_them_at_home() {
     wait_for_total(&nodes[2..], north);
     wait_for_total(&nodes[1..2], south);
     let members = nodes[2].json(&["members"]).unwrap();
-    let left = members["members"].as_array().unwrap().iter().find(|m| m["place"] == "left");
+    let left = members["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|m| m["place"] == "left");
     assert!(left.is_some(), "{members}");
     // Once more does no harm; and the third, who came in on the leaver's word, is a member still.
     ok(&nodes[1], &["leave", "--confirm", "Lambeth and Trafford"]);
     edit(&nodes[0], "okapi");
-    nodes[2].wait_for(&["search", "okapi"], PATIENCE, |page| page["total"] == 1).unwrap();
+    nodes[2]
+        .wait_for(&["search", "okapi"], PATIENCE, |page| page["total"] == 1)
+        .unwrap();
     // Coming back is possible.
     join(&nodes[1], &nodes[0]);
     wait_for_total(nodes, north + south);
@@ -233,17 +287,27 @@ fn bad_input_is_refused_and_loses_nothing() {
     let cases: [(&str, &[u8], &str); 7] = [
         ("truncated", &good.as_bytes()[..good.len() / 2], "line"),
         ("not JSON", b"<html><body>hello</body></html>", "HTML"),
-        ("another standard", br#"{"totalElements":1,"content":[{"id":"1","name":"x"}]}"#, "Open Referral UK 1"),
+        (
+            "another standard",
+            br#"{"totalElements":1,"content":[{"id":"1","name":"x"}]}"#,
+            "Open Referral UK 1",
+        ),
         ("duplicate id", duplicate.as_bytes(), "line"),
         ("10 MB description", huge.as_bytes(), "description"),
         ("wrong type", wrong_type.as_bytes(), "description"),
         ("empty", b"", "empty"),
     ];
     for (what, input, word) in cases {
-        let ran = node.cli_with_input(&["listing", "import", "-"], input).unwrap();
+        let ran = node
+            .cli_with_input(&["listing", "import", "-"], input)
+            .unwrap();
         assert_eq!(ran.code, Some(1), "{what}: {}", ran.stderr);
         assert!(ran.stderr.contains(word), "{what}: {}", ran.stderr);
-        assert!(ran.stderr.contains("nothing was changed"), "{what}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("nothing was changed"),
+            "{what}: {}",
+            ran.stderr
+        );
     }
     assert_eq!(node.cli(&["listing", "export"]).unwrap().stdout, before);
     for (ticket, word) in [

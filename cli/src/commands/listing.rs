@@ -15,9 +15,6 @@ use crate::output::{entity_lines, json_pretty, one_line, table};
 /// Most changes of one kind that are written out.
 const CHANGES_MAX: usize = 20;
 
-/// What to say after an edit.
-pub(crate) const UNDO_ADVICE: &str = "Take it back with: fingerpost listing undo";
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Listing {
     /// Take a listing from a file in Open Referral JSON (ORUK 3, HSDS 3)
@@ -47,14 +44,24 @@ pub(crate) enum Listing {
     Undo,
 }
 
+/// Says after an edit how to take it back, if it did anything.
+pub(crate) fn advise_undo(edited: &Edited, context: &Context) {
+    if !edited.records.is_empty() {
+        context
+            .output
+            .talk("Take it back with: fingerpost listing undo");
+    }
+}
+
 pub(crate) async fn run(listing: Listing, context: &Context) -> Result<(), CliError> {
     match listing {
         Listing::Import { file, replace } => {
             let bytes = read_input(&file, limits::IMPORT_MAX_BYTES)?;
             let target = context.target(&["listing", "import"]);
             let target = target.with("replace", replace.then_some("true"));
-            report(&context.client.post_bytes(&target, bytes).await?, context)?;
-            context.output.talk(UNDO_ADVICE);
+            let edited = context.client.post_bytes(&target, bytes).await?;
+            report(&edited, context)?;
+            advise_undo(&edited, context);
             Ok(())
         }
         Listing::Show { organisation } => {

@@ -59,7 +59,7 @@ pub(crate) async fn run(service: Service, context: &Context) -> Result<(), CliEr
         Service::Remove { id } => client.delete(&context.target(&["services", &id])).await?,
     };
     listing::report(&edited, context)?;
-    context.output.talk(listing::UNDO_ADVICE);
+    listing::advise_undo(&edited, context);
     Ok(())
 }
 

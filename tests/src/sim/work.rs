@@ -10,7 +10,6 @@ use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::listing::{Organization, Service, ShardState};
 use fingerpost_proto::record::Instance;
 use fingerpost_proto::replica::{Checked, Draft, Item, Replica};
-use fingerpost_proto::roster::Standing;
 use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::storage::{Batch, Storage};
 use fingerpost_proto::ticket::Ticket;
@@ -271,7 +270,8 @@ impl World {
         let org = self.nodes[node].org;
         let id = self.orgs[org].root.org_id();
         let standing = self.nodes[node].replica.standing(&self.network, &id);
-        if self.orgs[org].takes_part && !standing.is_some_and(Standing::accepts) {
+        let held = standing.map_or(0, |standing| standing.epoch);
+        if self.orgs[org].takes_part && held < self.orgs[org].membership.epoch {
             self.publish_card(org, node);
         }
     }
