@@ -418,7 +418,6 @@ impl Node {
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
         let session = Session::respond(node, self.known_networks(), nonce);
         self.drive(session, stream).await?;
-        // What the peer showed us may be news for others, whom it has not met.
         Ok(())
     }
 
