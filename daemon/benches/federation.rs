@@ -25,7 +25,7 @@ use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
 use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::listing::ShardState;
 use fingerpost_proto::record::{Hash, Instance, Record, SignedRecord, Writer};
-use fingerpost_proto::replica::{Draft, Item, Outcome, Replica};
+use fingerpost_proto::replica::{Contained, Draft, Item, Outcome, Replica};
 use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::storage::{Batch, Storage};
 use serde_json::{Value, json};
@@ -196,6 +196,8 @@ fn prepare(dir: &Path, count: usize) {
         state: card.to_bytes(),
         heads: Vec::new(),
         delegation: delegation.clone(),
+        contains: Contained::All,
+        sealed: None,
     };
     replica
         .publish(now_s(), draft, &node, Instance([1; 8]), Batch::default())
@@ -231,6 +233,7 @@ fn member(
         voucher: founder,
         node: founder_node.node_id(),
         issued_at_s: now_s(),
+        note: None,
     };
     let vouch = Delegated::new(&Signed::sign(vouch, founder_node), founder_delegation);
     let mut card = Card::new(format!("Organisation {number}"));
@@ -307,6 +310,7 @@ async fn join(node: &Arc<Node>, inviter: &Node, name: &str) {
             &Invite {
                 network: None,
                 valid_s: 3600,
+                note: None,
             },
         )
         .unwrap()
@@ -403,6 +407,8 @@ async fn edits(count: usize) -> Value {
             &Found {
                 name: "Bench".into(),
                 charter: String::new(),
+                vouches: 1,
+                founders: Vec::new(),
             },
             &by(),
         )

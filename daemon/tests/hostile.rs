@@ -535,6 +535,8 @@ async fn frames_out_of_order() {
         }],
         vec![Frame::Charter {
             charter: Vec::new(),
+            in_force: None,
+            chain: Vec::new(),
         }],
         vec![Frame::WantCharter { tag: Tag([0; 16]) }],
     ];

@@ -104,6 +104,7 @@ impl Party {
                 voucher: founder.org(),
                 node: founder.node.node_id(),
                 issued_at_s: NOW_S,
+                note: None,
             };
             let vouch = Delegated::new(&Signed::sign(vouch, &founder.node), &founder.delegation);
             membership.vouches.insert(founder.org(), vouch);

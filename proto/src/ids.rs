@@ -164,6 +164,17 @@ identifier!(
     "net"
 );
 identifier!(
+    /// A text of a charter: of the founding one the network's id, of an amendment the SHA-256 of its
+    /// signed payload.
+    CharterId,
+    "chr"
+);
+identifier!(
+    /// An invitation: the public half of its one-time key.
+    InviteId,
+    "inv"
+);
+identifier!(
     /// A record: the SHA-256 of its signed payload.
     RecordId,
     "rec"

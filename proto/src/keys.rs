@@ -6,8 +6,9 @@
 
 use std::fmt;
 
+use bech32::{Bech32, Hrp};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::ids::{NodeId, OrgId};
 
@@ -26,6 +27,14 @@ pub enum Domain {
     Redemption,
     /// An organisation's statement that it has left a network, by a node.
     Departure,
+    /// A new text for a charter, by a member's node.
+    Amendment,
+    /// The end of a node's right to write, by the organisation's root key.
+    Revocation,
+    /// The passing of an organisation to a new root key, by the old one.
+    Rekeying,
+    /// The sealed document behind a record, by a node.
+    Sealed,
 }
 
 impl Domain {
@@ -38,6 +47,10 @@ impl Domain {
             Self::Invitation => "fingerpost/invitation/1",
             Self::Redemption => "fingerpost/redemption/1",
             Self::Departure => "fingerpost/departure/1",
+            Self::Amendment => "fingerpost/amendment/1",
+            Self::Revocation => "fingerpost/revocation/1",
+            Self::Rekeying => "fingerpost/rekeying/1",
+            Self::Sealed => "fingerpost/sealed/1",
         }
     }
 
@@ -84,6 +97,15 @@ impl SecretKey {
         NodeId::from_bytes(self.public())
     }
 
+    /// The same key for opening what was sealed to its public half ([`sealing_recipient`]), as an age
+    /// identity (`AGE-SECRET-KEY-1…`).
+    pub fn sealing_identity(&self) -> Zeroizing<String> {
+        let mut scalar = self.0.to_scalar_bytes();
+        let text = Zeroizing::new(bech32_text("age-secret-key-", &scalar));
+        scalar.zeroize();
+        Zeroizing::new(text.to_uppercase())
+    }
+
     /// Signs `payload` for one purpose.
     pub fn sign(&self, domain: Domain, payload: &[u8]) -> [u8; 64] {
         self.0.sign(&domain.message(payload)).to_bytes()
@@ -102,6 +124,25 @@ impl Clone for SecretKey {
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(…)")
+    }
+}
+
+/// The X25519 key to which documents are sealed for a node or an organisation, as an age recipient
+/// (`age1…`): the point of the Ed25519 key on the Montgomery form of the curve (RFC 7748, section 4.1). So
+/// whoever is named by a key can be sealed to, and nobody has to publish a second one. `None` if the bytes
+/// are no point of the curve.
+pub fn sealing_recipient(public: &[u8; 32]) -> Option<String> {
+    let point = VerifyingKey::from_bytes(public).ok()?;
+    let recipient = point.to_montgomery().to_bytes();
+    // A point of small order would make the seal open to everybody.
+    (!point.is_weak()).then(|| bech32_text("age", &recipient))
+}
+
+fn bech32_text(prefix: &str, bytes: &[u8]) -> String {
+    match Hrp::parse(prefix).map(|hrp| bech32::encode::<Bech32>(hrp, bytes)) {
+        Ok(Ok(text)) => text,
+        // The prefixes are constants of this file and the data is 32 bytes: neither can fail.
+        _ => String::new(),
     }
 }
 
@@ -152,6 +193,22 @@ mod tests {
             verify(Domain::Record, &weak, b"any", &signature),
             Err(BadSignature)
         );
+    }
+
+    #[test]
+    fn sealing_keys_are_of_the_form_that_age_reads() {
+        let key = SecretKey::from_seed(&[9; 32]);
+        let recipient = sealing_recipient(&key.public()).unwrap();
+        assert!(
+            recipient.starts_with("age1") && recipient.len() == 62,
+            "{recipient}"
+        );
+        let identity = key.sealing_identity();
+        assert!(identity.starts_with("AGE-SECRET-KEY-1") && identity.len() == 74);
+        let mut weak = [0; 32];
+        weak[0] = 1;
+        assert_eq!(sealing_recipient(&weak), None);
+        assert_eq!(sealing_recipient(&[2; 32]), None);
     }
 
     #[test]

@@ -53,6 +53,36 @@ pub const NETWORKS_PER_ORG_MAX: usize = 32;
 pub const VOUCHES_PER_NETWORK_MAX: usize = 64;
 /// Most applicants (organisations that are not members yet) whose cards one network holds.
 pub const APPLICANTS_MAX: usize = 1024;
+/// Most vouches that a card holds ready for organisations that do not carry them yet, for one network.
+pub const GIVEN_PER_NETWORK_MAX: usize = 64;
+/// Most invitations whose end a card notes, for one network: used, or cancelled.
+pub const INVITATIONS_PER_NETWORK_MAX: usize = 256;
+/// Most objections that a card raises in one network.
+pub const OBJECTIONS_PER_NETWORK_MAX: usize = 64;
+/// Longest reason of an objection and longest note, in bytes of UTF-8.
+pub const REASON_MAX_BYTES: usize = 2048;
+/// Longest note that a vouch carries, in bytes of UTF-8, so that the certificate stays within its limit.
+pub const NOTE_MAX_BYTES: usize = 500;
+/// Most amendments of a charter that follow one another, and that a card accepts in one network.
+pub const AMENDMENTS_IN_FORCE_MAX: usize = 64;
+/// Most amendments that one organisation may propose in one network and nobody has accepted.
+pub const AMENDMENTS_PER_ORG_MAX: usize = 8;
+/// Most organisations whose succession a card has a say in, or claims, for one network.
+pub const SUCCESSIONS_PER_NETWORK_MAX: usize = 32;
+/// Most old keys that an organisation may have had.
+pub const REKEYINGS_MAX: usize = 16;
+/// Most pauses that a card lists.
+pub const PAUSES_MAX: usize = 16;
+/// Largest revocation of a node, which names its last records, in bytes.
+pub const REVOCATION_MAX_BYTES: usize = 8 * 1024;
+/// Most nodes whose revocation a card lists.
+pub const REVOCATIONS_MAX: usize = 64;
+/// Largest sealed document, in bytes, so that it fits a frame.
+pub const SEALED_MAX_BYTES: usize = 896 * 1024;
+/// In a network of up to so many organisations every member keeps every sealed document.
+pub const SEALED_EVERYWHERE_MAX_ORGS: usize = 32;
+/// In a larger one, how many organisations keep each, on average: a hash chooses.
+pub const SEALED_KEEPERS: u64 = 12;
 /// Longest ticket, in characters.
 pub const TICKET_MAX_CHARS: usize = 500;
 /// Most addresses in a ticket or an announcement.

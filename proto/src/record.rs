@@ -294,17 +294,18 @@ impl SignedRecord {
     }
 }
 
-/// Merges what several records contain into the `saw` of their successor by `writer`.
+/// Merges what several records contain, and what else is known to be contained, into the `saw` of their
+/// successor by `writer`.
 pub fn merged_clock<'a>(
     records: impl IntoIterator<Item = &'a Record>,
+    besides: impl IntoIterator<Item = Seen>,
     writer: &Writer,
 ) -> (u64, Vec<Seen>) {
     let mut clock: BTreeMap<Writer, u64> = BTreeMap::new();
-    for record in records {
-        for seen in record.clock() {
-            let seq = clock.entry(seen.writer).or_default();
-            *seq = (*seq).max(seen.seq);
-        }
+    let of_records = records.into_iter().flat_map(Record::clock);
+    for seen in of_records.chain(besides) {
+        let seq = clock.entry(seen.writer).or_default();
+        *seq = (*seq).max(seen.seq);
     }
     let own = clock.remove(writer).unwrap_or_default();
     (
@@ -378,7 +379,7 @@ pub(crate) mod tests {
 
         #[test]
         fn a_successor_dominates_what_it_merged(records in prop::collection::vec(any_record(), 1..6), by in 1u8..5) {
-            let (seq, saw) = merged_clock(&records, &writer(by));
+            let (seq, saw) = merged_clock(&records, [], &writer(by));
             let next = Record { writer: writer(by), seq: seq + 1, saw, ..record(by, 1, &[]) };
             prop_assert_eq!(next.check(), Ok(()));
             for old in &records {

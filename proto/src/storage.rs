@@ -36,11 +36,17 @@ pub enum Table {
     NodeOrgs = 13,
     /// Running number → document that changed, until every derived view has confirmed it.
     Journal = 14,
+    /// Network and amendment → the signed amendment with its delegation.
+    Amendments = 16,
+    /// Document and record → the sealed document behind that record.
+    Sealed = 17,
+    /// Organisation and node → the revocations of the node by the organisation's root key.
+    Revocations = 18,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Documents,
         Self::States,
         Self::Delegations,
@@ -54,6 +60,9 @@ impl Table {
         Self::Meta,
         Self::NodeOrgs,
         Self::Journal,
+        Self::Amendments,
+        Self::Sealed,
+        Self::Revocations,
     ];
 }
 

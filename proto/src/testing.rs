@@ -11,7 +11,7 @@ use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId};
 use crate::keys::SecretKey;
 use crate::listing::{Organization, Service, ShardState};
 use crate::record::{FORMAT, Hash, Instance, Record, Seen, Writer};
-use crate::replica::{Draft, Item, Outcome, Replica};
+use crate::replica::{Contained, Draft, Item, Outcome, Replica};
 use crate::signed::Signed;
 use crate::storage::{Batch, MemoryStorage, Storage};
 
@@ -91,6 +91,7 @@ impl Party {
             voucher: self.org(),
             node: self.id(),
             issued_at_s: NOW_S,
+            note: None,
         };
         Delegated::new(&Signed::sign(vouch, &self.node), &self.delegation)
     }
@@ -198,6 +199,8 @@ impl Party {
             state: state.to_vec(),
             heads: Vec::new(),
             delegation: self.delegation.clone(),
+            contains: Contained::All,
+            sealed: None,
         };
         replica
             .publish(NOW_S, draft, &self.node, self.instance, Batch::default())

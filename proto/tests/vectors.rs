@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use fingerpost_proto::card::{Card, Identifier, Membership};
 use fingerpost_proto::certificate::{Delegated, Delegation, Departure, FORMAT, Role, Vouch};
 use fingerpost_proto::charter::Charter;
-use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId, RecordId};
+use fingerpost_proto::ids::{CharterId, DocKey, DocName, NetworkId, OrgId, RecordId};
 use fingerpost_proto::keys::{Domain, SecretKey};
 use fingerpost_proto::listing::{Organization, Service, ShardState};
 use fingerpost_proto::record::{Hash, Instance, Record, Seen, SignedRecord, Writer};
@@ -125,6 +125,7 @@ fn vouch() -> Signed<Vouch> {
         voucher: root().org_id(),
         node: node().node_id(),
         issued_at_s: NOW_S,
+        note: Some("Known to us for years".into()),
     };
     Signed::sign(vouch, &node())
 }
@@ -285,6 +286,8 @@ fn frames() -> Value {
             "03 charter",
             Frame::Charter {
                 charter: charter().to_bytes(),
+                in_force: None,
+                chain: vec![CharterId::from_bytes(*charter().network().as_bytes())],
             },
         ),
         (

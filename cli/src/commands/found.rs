@@ -32,6 +32,8 @@ pub(crate) async fn run(found: Found, context: &Context) -> Result<(), CliError>
     let body = api::Found {
         name: found.name,
         charter,
+        vouches: 1,
+        founders: Vec::new(),
     };
     let network: NetworkInfo = context
         .client

@@ -22,6 +22,7 @@ pub(crate) async fn run(invite: Invite, context: &Context) -> Result<(), CliErro
     let body = api::Invite {
         network: invite.network,
         valid_s: invite.expires,
+        note: None,
     };
     let invited: Invited = context
         .client

@@ -30,6 +30,8 @@ pub(crate) fn place_in_words(place: Option<Place>) -> &'static str {
     match place {
         Some(Place::Member) => "member",
         Some(Place::Applicant) => "waiting to be admitted",
+        Some(Place::Removed) => "removed: most others object to it",
+        Some(Place::Replaced) => "succeeded by another",
         Some(Place::Left) => "has left",
         None => "no part in it",
     }
@@ -40,7 +42,7 @@ fn in_words(members: &api::Members, context: &Context, now_s: u64) -> String {
         let vouchers: Vec<&str> = member
             .vouched_by
             .iter()
-            .map(|org| org.name.as_str())
+            .map(|vouch| vouch.org.name.as_str())
             .collect();
         [
             member.org.name.clone(),

@@ -189,6 +189,8 @@ impl Story<'_> {
         let body = Found {
             name: NETWORK.to_owned(),
             charter: CHARTER.to_owned(),
+            vouches: 1,
+            founders: Vec::new(),
         };
         let _: NetworkInfo = first.post(&Target::new(&["networks"]), &body).await?;
         let joins = nodes
@@ -453,6 +455,7 @@ async fn join(inviter: Client, joiner: Client) -> Result<(), CliError> {
     let body = Invite {
         network: None,
         valid_s: TICKET_VALID_S,
+        note: None,
     };
     let invited: Invited = inviter.post(&Target::new(&["invitations"]), &body).await?;
     let ticket = UseTicket {

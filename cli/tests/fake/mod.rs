@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use fingerpost_proto::api;
-use fingerpost_proto::ids::{NetworkId, NodeId, OrgId, RecordId};
+use fingerpost_proto::certificate::Role;
+use fingerpost_proto::ids::{InviteId, NetworkId, NodeId, OrgId, RecordId};
 use fingerpost_proto::listing::{Changes, EntityRef};
 use fingerpost_proto::roster::Place;
 use serde::Serialize;
@@ -185,6 +186,7 @@ fn canned(line: &str) -> Option<Value> {
         }),
         ("POST", "/v1/invitations") => value(&api::Invited {
             ticket: "fingerpost-ticket".into(),
+            id: InviteId::from_bytes([4; 32]),
             network: NetworkId::from_bytes([3; 32]),
             name: "North West".into(),
             expires_at_s: 2_000_000_000,
@@ -226,6 +228,10 @@ fn org_info() -> api::OrgInfo {
         identifiers: Vec::new(),
         services: 3,
         shards: 1,
+        role: Role::Admin,
+        root_key: true,
+        current: true,
+        present: true,
     }
 }
 
@@ -239,6 +245,7 @@ fn network() -> api::NetworkInfo {
         members: 2,
         vouches_needed: 1,
         waiting_for: Some("a member to be reached".into()),
+        asks: Vec::new(),
     }
 }
 
@@ -351,6 +358,8 @@ fn entry() -> api::EntryView {
         networks: vec!["North West".into()],
         conflict: true,
         outdated: true,
+        away: None,
+        succession: None,
     }
 }
 
@@ -362,11 +371,24 @@ fn members() -> api::Members {
             org: org(),
             short: org().id.short(),
             place: Place::Member,
-            vouched_by: vec![org()],
+            has_voice: true,
+            anchor: false,
+            vouched_by: vec![api::VouchInfo {
+                org: org(),
+                note: None,
+                by_invitation: false,
+                counts: true,
+            }],
+            objections: Vec::new(),
+            objections_needed: 0,
             since_s: Some(1),
             last_exchange_s: None,
             connected: false,
             services: 3,
+            latest_held: true,
+            away: None,
+            succession: None,
+            blocked: false,
             own: false,
         }],
     }

@@ -5,7 +5,7 @@ use fingerpost_proto::certificate::{Delegation, FORMAT, Role};
 use fingerpost_proto::documents::{ChangeNote, OwnDocument};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
 use fingerpost_proto::record::{Hash, Instance};
-use fingerpost_proto::replica::{Draft, Replica};
+use fingerpost_proto::replica::{Contained, Draft, Replica};
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 
@@ -124,6 +124,8 @@ impl Node {
             state,
             heads: document.heads().into_iter().map(Hash).collect(),
             delegation: self.own_delegation(replica, &key.org)?,
+            contains: Contained::All,
+            sealed: None,
         };
         let mut also = Batch::default();
         also.put(Table::Own, key.to_bytes(), document.save());

@@ -19,7 +19,13 @@ impl Node {
     /// at its turn, so the views never go back to an older state.
     pub(super) fn feed(&self) {
         let _turn = lock(&self.feeding);
-        let changes = self.replica().poll_changes();
+        let changes = {
+            let mut replica = self.replica();
+            if let Err(error) = replica.settle() {
+                tracing::error!("documents of former members could not be let go: {error}");
+            }
+            replica.poll_changes()
+        };
         if changes.is_empty() {
             return;
         }
@@ -29,6 +35,8 @@ impl Node {
                 Change::Document(key) => {
                     documents.extend(self.affected(key));
                 }
+                // No other node writes for an organisation of this one, so there is nothing to merge.
+                Change::Sealed(_) => {}
                 Change::Roster(_) => self.note_roster_change(),
                 Change::Equivocation(key) => tracing::warn!(
                     "two different records at one place of {key}: a key of that organisation was copied; \

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fingerpost_proto::api::{CreateOrg, Edited, Fields, History, HistoryItem, OrgInfo};
 use fingerpost_proto::card::{Card, Identifier};
+use fingerpost_proto::certificate::Role;
 use fingerpost_proto::documents::OwnDocument;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
 use fingerpost_proto::limits;
@@ -108,6 +109,7 @@ impl Node {
     pub(super) fn org_info(&self, org: &OrgId) -> Result<OrgInfo, NodeError> {
         let replica = self.replica();
         let card = card_of(&replica, org);
+        let present = card.is_some();
         let (mut services, mut shards) = (0, 0);
         for key in replica
             .documents_of(org)
@@ -125,6 +127,10 @@ impl Node {
             identifiers: card.map(|card| card.identifiers).unwrap_or_default(),
             services,
             shards,
+            role: Role::Admin,
+            root_key: lock(&self.keys).org(org).is_some(),
+            current: replica.own().len() == 1,
+            present,
         })
     }
 

@@ -1,19 +1,20 @@
 //! Networks: found, invite, join, leave, and who is in them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fingerpost_proto::api::{
-    CharterView, Found, Invite, Invited, Leave, Left, Member, Members, NetworkInfo,
+    CharterView, Found, Invite, Invited, Leave, Left, Member, Members, NetworkInfo, VouchInfo,
 };
 use fingerpost_proto::card::Membership;
 use fingerpost_proto::charter::{Charter, FORMAT};
-use fingerpost_proto::ids::{DocName, NetworkId, NodeId, OrgId};
+use fingerpost_proto::ids::{DocName, InviteId, NetworkId, NodeId, OrgId};
 use fingerpost_proto::limits;
 use fingerpost_proto::replica::{Checked, Item, Outcome, Replica};
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::storage::Storage;
-use fingerpost_proto::sync::receipts;
+use fingerpost_proto::sync::{Receipt, receipts};
 use fingerpost_proto::ticket::Ticket;
 
 use super::documents::By;
@@ -142,6 +143,7 @@ impl Node {
         );
         Ok(Invited {
             ticket: ticket.to_text(),
+            id: InviteId::from_bytes(ticket.key.public()),
             network,
             name,
             expires_at_s,
@@ -283,6 +285,7 @@ impl Node {
             members,
             vouches_needed: charter.vouches_needed,
             waiting_for,
+            asks: Vec::new(),
         })
     }
 
@@ -305,31 +308,13 @@ impl Node {
             .unwrap_or_default();
         let mut members = Vec::new();
         for (org, place) in places {
-            let card = card_of(&replica, &org);
-            let membership = card.as_ref().and_then(|card| card.networks.get(&network));
-            let mut vouchers: Vec<OrgId> = replica
-                .standing(&network, &org)
-                .map(|standing| standing.vouches.iter().map(|vouch| vouch.voucher).collect())
-                .unwrap_or_default();
-            vouchers.dedup();
-            let nodes = nodes_of(&replica, &org);
-            members.push(Member {
-                org: org_ref(&replica, &org),
-                short: org.short(),
-                place,
-                vouched_by: vouchers
-                    .iter()
-                    .map(|voucher| org_ref(&replica, voucher))
-                    .collect(),
-                since_s: membership.map(|membership| membership.accepted_at_s),
-                last_exchange_s: nodes
-                    .iter()
-                    .filter_map(|n| Some(receipts.get(n)?.at_s))
-                    .max(),
-                connected: nodes.iter().any(|node| connected.contains(node)),
-                services: services_of(&replica, &org),
-                own: replica.own().contains(&org),
-            });
+            members.push(member(
+                &mut replica,
+                network,
+                (org, place),
+                &receipts,
+                &connected,
+            ));
         }
         members.sort_by(|a, b| (a.place, &a.org.name).cmp(&(b.place, &b.org.name)));
         Ok(Members {
@@ -522,4 +507,65 @@ fn services_of(replica: &Replica<SledStorage>, org: &OrgId) -> usize {
         .filter_map(|key| shard_of(replica, &key))
         .map(|state| state.services.len())
         .sum()
+}
+
+fn member(
+    replica: &mut Replica<SledStorage>,
+    network: NetworkId,
+    (org, place): (OrgId, Place),
+    receipts: &BTreeMap<NodeId, Receipt>,
+    connected: &[NodeId],
+) -> Member {
+    let card = card_of(replica, &org);
+    let membership = card.as_ref().and_then(|card| card.networks.get(&network));
+    let since_s = membership.map(|membership| membership.accepted_at_s);
+    let by_invitation: BTreeMap<OrgId, bool> = replica
+        .standing(&network, &org)
+        .map(|standing| {
+            let vouches = standing.vouches.iter();
+            vouches
+                .map(|vouch| (vouch.voucher, vouch.by_invitation.is_some()))
+                .collect()
+        })
+        .unwrap_or_default();
+    let (vouchers, has_voice, anchor) = replica
+        .inquire(&network, |inquiry| {
+            let roster = inquiry.roster();
+            (
+                inquiry.vouchers(&org),
+                roster.has_voice(&org),
+                roster.is_anchor(&org),
+            )
+        })
+        .unwrap_or_default();
+    let vouched_by = vouchers.into_iter().map(|(voucher, counts)| VouchInfo {
+        org: org_ref(replica, &voucher),
+        note: None,
+        by_invitation: by_invitation.get(&voucher).copied().unwrap_or(false),
+        counts,
+    });
+    let vouched_by = vouched_by.collect();
+    let nodes = nodes_of(replica, &org);
+    Member {
+        org: org_ref(replica, &org),
+        short: org.short(),
+        place,
+        has_voice,
+        anchor,
+        vouched_by,
+        objections: Vec::new(),
+        objections_needed: 0,
+        since_s,
+        last_exchange_s: nodes
+            .iter()
+            .filter_map(|n| Some(receipts.get(n)?.at_s))
+            .max(),
+        connected: nodes.iter().any(|node| connected.contains(node)),
+        services: services_of(replica, &org),
+        latest_held: true,
+        away: None,
+        succession: None,
+        blocked: replica.blocked().contains(&org),
+        own: replica.own().contains(&org),
+    }
 }

@@ -350,7 +350,8 @@ impl Node {
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
         let session = Session::initiate(node, Purpose::Charter(network), vec![network], nonce);
         let session = self.drive(session, stream).await?;
-        session.charter().cloned().ok_or(RunError::Closed)
+        let fetched = session.charter().ok_or(RunError::Closed)?;
+        Ok(fetched.founding.clone())
     }
 
     fn known_networks(&self) -> Vec<NetworkId> {

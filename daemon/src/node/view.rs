@@ -104,6 +104,8 @@ impl Node {
             networks,
             conflict: shown.concurrent > 0,
             outdated: shown.outdated,
+            away: None,
+            succession: None,
         })
     }
 

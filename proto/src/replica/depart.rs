@@ -36,14 +36,8 @@ impl<S: Storage> Replica<S> {
             )));
         };
         let cards = self.held_cards(&org)?;
-        let accepted = cards.iter().filter_map(|card| card.networks.get(&network));
-        let standing = Standing::of(
-            &network,
-            &org,
-            accepted,
-            Some((departure.epoch, &membership)),
-        )
-        .unwrap_or_default();
+        let standing = Standing::of(&network, &org, &cards, Some((departure.epoch, &membership)))
+            .unwrap_or_default();
         let vouches = standing.vouches.clone();
         let room = self
             .networks
@@ -155,9 +149,11 @@ impl<S: Storage> Replica<S> {
                 delegation_key(&org, &node),
                 held.encode(),
             );
-            writes
-                .batch
-                .put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+            if !self.is_revoked(&org, &node)? {
+                writes
+                    .batch
+                    .put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+            }
         }
         Ok(())
     }

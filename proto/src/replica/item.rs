@@ -4,8 +4,11 @@ use minicbor::{Decode, Encode};
 
 use crate::board::BoardState;
 use crate::card::Card;
-use crate::certificate::{ByNode, Delegation, Departure, check_delegated};
+use crate::certificate::{
+    Amendment, ByNode, CertificateError, Delegation, Departure, FORMAT, Sealed, check_delegated,
+};
 use crate::ids::DocName;
+use crate::limits;
 use crate::listing::ShardState;
 use crate::record::{Hash, SignedRecord};
 use crate::replica::Refusal;
@@ -36,6 +39,26 @@ pub enum Item {
         /// The delegation of the node that signed it.
         #[cbor(n(1), with = "minicbor::bytes")]
         delegation: Vec<u8>,
+    },
+    /// An amendment of a charter.
+    #[n(2)]
+    Amendment {
+        /// The signed amendment.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        amendment: Vec<u8>,
+        /// The delegation of the node that signed it.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        delegation: Vec<u8>,
+    },
+    /// The sealed document behind a record.
+    #[n(3)]
+    Sealed {
+        /// The signed statement about it.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        sealed: Vec<u8>,
+        /// The sealed bytes, which only the organisation's own nodes can open.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        bytes: Vec<u8>,
     },
 }
 
@@ -74,6 +97,10 @@ pub enum Checked {
     Record(Box<CheckedRecord>),
     /// A departure.
     Departure(Box<CheckedDeparture>),
+    /// An amendment.
+    Amendment(Box<CheckedAmendment>),
+    /// A sealed document.
+    Sealed(Box<CheckedSealed>),
 }
 
 /// A checked record.
@@ -94,6 +121,25 @@ pub struct CheckedDeparture {
     pub departure: Signed<Departure>,
     /// The delegation that covers it.
     pub delegation: Signed<Delegation>,
+}
+
+/// A checked amendment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedAmendment {
+    /// The amendment.
+    pub amendment: Signed<Amendment>,
+    /// The delegation that covers it.
+    pub delegation: Signed<Delegation>,
+}
+
+/// A sealed document that is the one its statement names. Whether its node may speak for the
+/// organisation depends on the record, which the replica knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedSealed {
+    /// The statement.
+    pub sealed: Signed<Sealed>,
+    /// The sealed bytes.
+    pub bytes: Vec<u8>,
 }
 
 impl Item {
@@ -134,6 +180,21 @@ impl Item {
                     delegation,
                 })))
             }
+            Self::Amendment {
+                amendment,
+                delegation,
+            } => {
+                let amendment = Signed::<Amendment>::verified(&amendment)?;
+                let delegation =
+                    Signed::<Delegation>::verified(&delegation).map_err(Refusal::BadDelegation)?;
+                check_delegated(amendment.get(), delegation.get())?;
+                amendment.get().check()?;
+                Ok(Checked::Amendment(Box::new(CheckedAmendment {
+                    amendment,
+                    delegation,
+                })))
+            }
+            Self::Sealed { sealed, bytes } => check_sealed(&sealed, bytes),
         }
     }
 
@@ -153,6 +214,11 @@ impl Item {
                 departure,
                 delegation,
             } => departure.len() + delegation.len(),
+            Self::Amendment {
+                amendment,
+                delegation,
+            } => amendment.len() + delegation.len(),
+            Self::Sealed { sealed, bytes } => sealed.len() + bytes.len(),
         };
         parts + 32
     }
@@ -167,9 +233,44 @@ fn check_state(record: &SignedRecord, bytes: Vec<u8>) -> Result<(Vec<u8>, State)
     Ok((bytes, state))
 }
 
+fn check_sealed(sealed: &[u8], bytes: Vec<u8>) -> Result<Checked, Refusal> {
+    if bytes.len() > limits::SEALED_MAX_BYTES {
+        return Err(Refusal::SealedTooLarge);
+    }
+    let sealed = Signed::<Sealed>::verified(sealed)?;
+    let stated = sealed.get();
+    if stated.format != FORMAT {
+        return Err(CertificateError::UnknownFormat(stated.format).into());
+    }
+    if bytes.len() as u64 != stated.size_bytes || Hash::of(&bytes) != stated.hash {
+        return Err(Refusal::StateMismatch);
+    }
+    Ok(Checked::Sealed(Box::new(CheckedSealed { sealed, bytes })))
+}
+
 /// The identity of a departure among the items of a reconciliation.
 pub(crate) fn departure_id(departure: &Signed<Departure>) -> [u8; 32] {
     Hash::of(departure.payload()).0
+}
+
+impl CheckedAmendment {
+    /// The form that is stored and sent.
+    pub fn to_item(&self) -> Item {
+        Item::Amendment {
+            amendment: self.amendment.to_bytes(),
+            delegation: self.delegation.to_bytes(),
+        }
+    }
+}
+
+impl CheckedSealed {
+    /// The form that is stored and sent.
+    pub(crate) fn to_item(&self) -> Item {
+        Item::Sealed {
+            sealed: self.sealed.to_bytes(),
+            bytes: self.bytes.clone(),
+        }
+    }
 }
 
 impl CheckedDeparture {

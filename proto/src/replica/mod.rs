@@ -7,14 +7,18 @@
 //! In memory it holds a reconciliation entry per document and a standing per organisation, some
 //! hundred bytes each; records and states stay in the [`Storage`].
 
+mod amendments;
 mod delegations;
 mod depart;
 mod item;
 mod journal;
 mod network;
+mod places;
 mod publish;
 mod receive;
 mod refusal;
+mod revocations;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -24,21 +28,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::card::{Membership, ProvenVouch};
+use crate::card::Membership;
 use crate::cbor;
+use crate::certificate::charter_id;
 use crate::charter::Charter;
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
-use crate::record::{Hash, SignedRecord};
-use crate::roster::{Place, Roster, Standing};
+use crate::record::SignedRecord;
+use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
-pub use item::{Checked, CheckedDeparture, CheckedRecord, Item, State};
-pub use publish::{Draft, PublishError};
+pub use amendments::InForce;
+pub use item::{
+    Checked, CheckedAmendment, CheckedDeparture, CheckedRecord, CheckedSealed, Item, State,
+};
+pub use publish::{Contained, Draft, PublishError};
 pub use receive::{Accepted, Outcome};
 pub use refusal::Refusal;
 pub use view::{Proof, Shown};
 
 use network::Network;
+use sealed::SealedIndex;
 
 /// Something that changed, for whoever keeps a derived view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +58,8 @@ pub enum Change {
     Roster(NetworkId),
     /// Two different records claim one place of this document: a key was copied.
     Equivocation(DocKey),
+    /// A sealed document of one of this node's own organisations arrived.
+    Sealed(DocKey),
     /// A peer holds a record that this node wrote and no longer knows: the store was put back.
     FoundBehind,
 }
@@ -163,29 +174,6 @@ pub(crate) struct Summary {
     pub(crate) has_state: bool,
 }
 
-/// A standing as it is stored.
-#[derive(Encode, Decode)]
-#[cbor(array)]
-struct StoredStanding {
-    #[n(0)]
-    epoch: u32,
-    #[n(1)]
-    left_epoch: u32,
-    #[n(2)]
-    vouches: Vec<StoredVouch>,
-}
-
-#[derive(Encode, Decode)]
-#[cbor(array)]
-struct StoredVouch {
-    #[n(0)]
-    voucher: OrgId,
-    #[n(1)]
-    redeemed_at_s: Option<u64>,
-    #[n(2)]
-    key: Option<Hash>,
-}
-
 /// Everything that one node holds.
 pub struct Replica<S> {
     storage: S,
@@ -193,6 +181,8 @@ pub struct Replica<S> {
     own: BTreeSet<OrgId>,
     networks: BTreeMap<NetworkId, Network>,
     documents: BTreeMap<DocKey, Vec<Summary>>,
+    sealed: SealedIndex,
+    blocked: BTreeSet<OrgId>,
     changes: BTreeSet<Change>,
     journal: u64,
     journal_first: u64,
@@ -215,6 +205,8 @@ impl<S: Storage> Replica<S> {
             own,
             networks: BTreeMap::new(),
             documents: BTreeMap::new(),
+            sealed: SealedIndex::new(),
+            blocked: BTreeSet::new(),
             changes: BTreeSet::new(),
             journal: 0,
             journal_first: 0,
@@ -222,7 +214,10 @@ impl<S: Storage> Replica<S> {
         };
         replica.load_networks()?;
         replica.load_documents()?;
+        replica.load_sealed()?;
+        replica.load_blocked()?;
         replica.load_journal()?;
+        replica.sweep()?;
         Ok(replica)
     }
 
@@ -245,7 +240,7 @@ impl<S: Storage> Replica<S> {
             self.storage
                 .scan(Table::Standings, id.as_bytes(), &mut |key, value| {
                     let read = org_of_key(key).and_then(|org| {
-                        network.set_standing(org, Some(decode_standing(value)?));
+                        network.set_standing(org, Some(cbor::from_slice::<Standing>(value).ok()?));
                         Some(())
                     });
                     sound &= read.is_some();
@@ -266,6 +261,21 @@ impl<S: Storage> Replica<S> {
                     sound
                 })?;
             damaged_unless(sound, Table::Departures)?;
+            self.storage
+                .scan(Table::Amendments, id.as_bytes(), &mut |_, value| {
+                    match amendments::stored_amendment(value) {
+                        Some(amendment) => network.set_amendment(
+                            charter_id(&amendment),
+                            Terms {
+                                previous: amendment.get().previous,
+                                vouches_needed: amendment.get().vouches_needed,
+                            },
+                        ),
+                        None => sound = false,
+                    }
+                    sound
+                })?;
+            damaged_unless(sound, Table::Amendments)?;
             network.update_active(&self.own);
             network.refresh();
         }
@@ -324,6 +334,15 @@ impl<S: Storage> Replica<S> {
         }
     }
 
+    /// No longer writes for an organisation, which has moved to another node; its documents are then held
+    /// like anyone's.
+    pub fn remove_own(&mut self, org: &OrgId) {
+        self.own.remove(org);
+        for network in self.networks.values_mut() {
+            network.update_active(&self.own);
+        }
+    }
+
     /// Takes part in a network from now on, as an applicant at least. Cards that are held already, of
     /// organisations that this node knows from another network, count at once.
     ///
@@ -339,12 +358,11 @@ impl<S: Storage> Replica<S> {
         let mut network = Network::new(charter);
         for org in self.organisations() {
             let cards = self.held_cards(&org)?;
-            let accepted = cards.iter().filter_map(|card| card.networks.get(&id));
-            if let Some(standing) = Standing::of(&id, &org, accepted, None) {
+            if let Some(standing) = Standing::of(&id, &org, &cards, None) {
                 batch.put(
                     Table::Standings,
                     standing_key(&id, &org),
-                    encode_standing(&standing),
+                    cbor::to_vec(&standing),
                 );
                 network.set_standing(org, Some(standing));
             }
@@ -378,6 +396,17 @@ impl<S: Storage> Replica<S> {
     /// The roster of a network, brought up to date first.
     pub fn roster(&mut self, network: &NetworkId) -> Option<&Roster> {
         self.networks.get_mut(network).map(Network::refresh)
+    }
+
+    /// Asks how the roster of a network came about; `None` if the network is not known.
+    pub fn inquire<T>(
+        &mut self,
+        network: &NetworkId,
+        ask: impl FnOnce(&Inquiry<'_>) -> T,
+    ) -> Option<T> {
+        let known = self.networks.get_mut(network)?;
+        known.refresh();
+        Some(known.inquire(ask))
     }
 
     /// The statements of one organisation in one network.
@@ -467,8 +496,12 @@ fn damaged_unless<E: std::error::Error>(sound: bool, table: Table) -> Result<(),
     }
 }
 
+fn network_key(network: &NetworkId, id: &[u8; 32]) -> Vec<u8> {
+    [network.as_bytes().as_slice(), id].concat()
+}
+
 fn standing_key(network: &NetworkId, org: &OrgId) -> Vec<u8> {
-    [network.as_bytes().as_slice(), org.as_bytes()].concat()
+    network_key(network, org.as_bytes())
 }
 
 fn org_of_key(key: &[u8]) -> Option<OrgId> {
@@ -485,32 +518,6 @@ fn node_org_key(node: &NodeId, org: &OrgId) -> Vec<u8> {
 
 fn state_key(key: &DocKey, id: &RecordId) -> Vec<u8> {
     [key.to_bytes().as_slice(), id.as_bytes()].concat()
-}
-
-fn encode_standing(standing: &Standing) -> Vec<u8> {
-    let vouches = standing.vouches.iter().map(|vouch| StoredVouch {
-        voucher: vouch.voucher,
-        redeemed_at_s: vouch.by_invitation.map(|(at_s, _)| at_s),
-        key: vouch.by_invitation.map(|(_, key)| Hash(key)),
-    });
-    cbor::to_vec(&StoredStanding {
-        epoch: standing.epoch,
-        left_epoch: standing.left_epoch,
-        vouches: vouches.collect(),
-    })
-}
-
-fn decode_standing(bytes: &[u8]) -> Option<Standing> {
-    let stored: StoredStanding = cbor::from_slice(bytes).ok()?;
-    let vouches = stored.vouches.into_iter().map(|vouch| ProvenVouch {
-        voucher: vouch.voucher,
-        by_invitation: vouch.redeemed_at_s.zip(vouch.key.map(|key| key.0)),
-    });
-    Some(Standing {
-        epoch: stored.epoch,
-        left_epoch: stored.left_epoch,
-        vouches: vouches.collect(),
-    })
 }
 
 /// The membership section that a departure carries.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::card::ProvenVouch;
 use crate::charter::Charter;
-use crate::ids::OrgId;
+use crate::ids::{CharterId, InviteId, OrgId};
 use crate::limits;
-use crate::roster::{Roster, Standing};
+use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 
 pub(super) struct Network {
     pub(super) charter: Charter,
@@ -14,10 +14,14 @@ pub(super) struct Network {
     pub(super) departures: BTreeMap<OrgId, [u8; 32]>,
     /// Whether this node still takes part: false once its organisations have left.
     pub(super) active: bool,
+    /// The amendments that are known, in force or not.
+    amendments: BTreeMap<CharterId, Terms>,
+    /// Members of an earlier roster that are none any more, until somebody asks.
+    demoted: BTreeSet<OrgId>,
     roster: Roster,
     stale: bool,
     /// Keys of invitations that some organisation has used.
-    used_keys: BTreeSet<[u8; 32]>,
+    used_keys: BTreeSet<InviteId>,
     /// Organisations known here that nobody admitted has vouched for. Exact after
     /// [`Network::refresh`], and never too low in between.
     pending: usize,
@@ -32,6 +36,8 @@ impl Network {
             standings: BTreeMap::new(),
             departures: BTreeMap::new(),
             active: true,
+            amendments: BTreeMap::new(),
+            demoted: BTreeSet::new(),
             roster: Roster::default(),
             stale: true,
             used_keys: BTreeSet::new(),
@@ -52,6 +58,30 @@ impl Network {
         self.used_keys.extend(invitation_keys(&standing));
         self.stale |= self.standings.get(&org) != Some(&standing);
         self.standings.insert(org, standing);
+    }
+
+    /// The amendments that are known, in force or not.
+    pub(super) fn amendments(&self) -> &BTreeMap<CharterId, Terms> {
+        &self.amendments
+    }
+
+    /// By the text in force, as far as the roster was computed.
+    fn vouches_needed(&self) -> u32 {
+        match self.roster.vouches_needed() {
+            0 => self.charter.vouches_needed,
+            needed => needed,
+        }
+    }
+
+    /// Takes in an amendment.
+    pub(super) fn set_amendment(&mut self, id: CharterId, terms: Terms) {
+        self.stale |= self.amendments.insert(id, terms).is_none();
+    }
+
+    /// The organisations that ceased to be members since the last call, as far as is known now.
+    pub(super) fn take_demoted(&mut self) -> BTreeSet<OrgId> {
+        self.refresh();
+        std::mem::take(&mut self.demoted)
     }
 
     /// Whether this node takes part, if `org` stood as `standing` says.
@@ -85,7 +115,11 @@ impl Network {
 
     pub(super) fn refresh(&mut self) -> &Roster {
         if self.stale {
-            self.roster = Roster::compute(&self.charter, &self.standings);
+            let before = std::mem::take(&mut self.roster);
+            self.roster = Roster::compute(&self.charter, &self.amendments, &self.standings);
+            let members = before.places().filter(|(_, place)| *place == Place::Member);
+            let demoted = members.filter(|(org, _)| !self.roster.is_member(org));
+            self.demoted.extend(demoted.map(|(org, _)| *org));
             self.pending = self
                 .standings
                 .keys()
@@ -96,6 +130,11 @@ impl Network {
             self.stale = false;
         }
         &self.roster
+    }
+
+    /// Answers questions about the roster as it was last computed.
+    pub(super) fn inquire<T>(&self, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
+        self.roster.inquire(&self.standings, ask)
     }
 
     /// Whether one more organisation may be taken in: there is room for applicants, or members vouch for
@@ -131,11 +170,11 @@ impl Network {
             .map(|vouch| vouch.voucher)
             .filter(is_admitted)
             .collect();
-        is_admitted(org) || vouchers.len() >= self.charter.vouches_needed as usize
+        is_admitted(org) || vouchers.len() >= self.vouches_needed() as usize
     }
 }
 
-fn invitation_keys(standing: &Standing) -> impl Iterator<Item = [u8; 32]> {
+fn invitation_keys(standing: &Standing) -> impl Iterator<Item = InviteId> {
     standing
         .vouches
         .iter()

@@ -1,12 +1,12 @@
 //! Publishing this node's own documents.
 
 use super::writes::Writes;
-use super::{Checked, CheckedRecord, Outcome, Refusal, Replica, ReplicaError, State};
+use super::{Checked, CheckedRecord, Kept, Outcome, Refusal, Replica, ReplicaError, State};
 use crate::certificate::{Delegation, Departure, FORMAT as CERTIFICATE_FORMAT};
-use crate::ids::{DocKey, NetworkId, OrgId};
+use crate::ids::{DocKey, NetworkId, OrgId, RecordId};
 use crate::keys::SecretKey;
 use crate::record::{
-    FORMAT, Hash, Instance, Record, SignedRecord, SignedRecordError, Writer, merged_clock,
+    FORMAT, Hash, Instance, Record, Seen, SignedRecord, SignedRecordError, Writer, merged_clock,
 };
 use crate::signed::Signed;
 use crate::storage::{Batch, Storage, Table};
@@ -24,6 +24,29 @@ pub struct Draft {
     pub heads: Vec<Hash>,
     /// The delegation of this node by the organisation.
     pub delegation: Signed<Delegation>,
+    /// What of the document's undominated records the state contains.
+    pub contains: Contained,
+    /// The owner's automerge document, sealed to its own nodes and its paper key.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Which undominated records a new state contains, and so dominates. A sibling's record whose edits are
+/// not merged yet is left beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contained {
+    /// All of them: nobody else writes this document, or all was merged.
+    All,
+    /// These, and what this store wrote last.
+    These(Vec<RecordId>),
+}
+
+impl Contained {
+    fn has(&self, kept: &Kept) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ids) => ids.contains(&kept.record.id()),
+        }
+    }
 }
 
 /// Why this node could not publish; nothing was changed.
@@ -70,7 +93,13 @@ impl<S: Storage> Replica<S> {
             instance,
         };
         let entry = self.entry(&draft.key)?;
-        let (own, saw) = merged_clock(entry.current.iter().map(|kept| kept.record.get()), &writer);
+        let last = self.last_clock(&draft.key)?;
+        let contained = entry
+            .current
+            .iter()
+            .filter(|kept| draft.contains.has(kept))
+            .map(|kept| kept.record.get());
+        let (own, saw) = merged_clock(contained, last, &writer);
         let written = if self.behind {
             0
         } else {
@@ -92,9 +121,20 @@ impl<S: Storage> Replica<S> {
             issued_at_s: now_s,
         };
         let record = SignedRecord::sign(record, key)?;
+        let document = draft.key;
         writes
             .batch
-            .put(Table::Meta, written_key(&draft.key), seq.to_be_bytes());
+            .put(Table::Meta, written_key(&document), seq.to_be_bytes());
+        let clock: Vec<Seen> = record.get().clock().collect();
+        writes.batch.put(
+            Table::Meta,
+            clock_key(&document),
+            crate::cbor::to_vec(&clock),
+        );
+        let is_sealed = draft.sealed.is_some();
+        if let Some(bytes) = draft.sealed {
+            self.seal_own(now_s, &record, bytes, key, &mut writes)?;
+        }
         let item = CheckedRecord {
             record: record.clone(),
             delegation: Some(draft.delegation),
@@ -104,6 +144,9 @@ impl<S: Storage> Replica<S> {
             Outcome::Refused(refusal) => Err(refusal.into()),
             _ => {
                 self.behind = false;
+                if is_sealed {
+                    self.settle_sealed(&document, &record.id())?;
+                }
                 Ok(record)
             }
         }
@@ -120,8 +163,7 @@ impl<S: Storage> Replica<S> {
         delegation: &Signed<Delegation>,
         key: &SecretKey,
     ) -> Checked {
-        let mut carried = membership.clone();
-        carried.extra.clear();
+        let carried = membership.for_departure();
         let departure = Departure {
             format: CERTIFICATE_FORMAT,
             network,
@@ -151,6 +193,16 @@ impl<S: Storage> Replica<S> {
         }
     }
 
+    /// What the last record contains that this store has written for a document, itself included.
+    fn last_clock(&self, key: &DocKey) -> Result<Vec<Seen>, ReplicaError<S::Error>> {
+        match self.storage.get(Table::Meta, &clock_key(key))? {
+            None => Ok(Vec::new()),
+            Some(bytes) => {
+                crate::cbor::from_slice(&bytes).map_err(|_| ReplicaError::Damaged(Table::Meta))
+            }
+        }
+    }
+
     /// The last number that this store has written under for a document; 0 if none.
     pub(super) fn last_written(&self, key: &DocKey) -> Result<u64, ReplicaError<S::Error>> {
         match self.storage.get(Table::Meta, &written_key(key))? {
@@ -161,6 +213,10 @@ impl<S: Storage> Replica<S> {
             },
         }
     }
+}
+
+fn clock_key(key: &DocKey) -> Vec<u8> {
+    [b"clock/".as_slice(), &key.to_bytes()].concat()
 }
 
 fn written_key(key: &DocKey) -> Vec<u8> {

@@ -52,6 +52,8 @@ impl<S: Storage> Replica<S> {
         match item {
             Checked::Record(record) => self.receive_with(now_s, *record, Writes::default()),
             Checked::Departure(departure) => self.receive_departure(now_s, &departure),
+            Checked::Amendment(amendment) => self.receive_amendment(now_s, &amendment),
+            Checked::Sealed(sealed) => self.receive_sealed(&sealed),
         }
     }
 
@@ -95,6 +97,15 @@ impl<S: Storage> Replica<S> {
         }
         if let Some(card) = card {
             self.learn_nodes(&item.record, card, &mut writes.batch)?;
+            // Revocations count even if the card that brings them is dominated, by a thief's card perhaps.
+            if self.learn_revocations(&key.org, card)? {
+                entry = self.entry(&key)?;
+            }
+        }
+        if !self.allows(item.record.get())? {
+            return Ok(Outcome::Refused(Refusal::Revoked(
+                item.record.get().writer.node,
+            )));
         }
         self.note_equivocation(&key, &entry, &item.record, &mut writes)?;
         if entry
@@ -133,6 +144,17 @@ impl<S: Storage> Replica<S> {
             .put(Table::States, state_key(&key, &record.id()), bytes);
         if let State::Card(card) = state {
             self.learn_nodes(record, card, &mut writes.batch)?;
+            if self.learn_revocations(&key.org, card)? {
+                entry = self.entry(&key)?;
+                let Some(kept) = entry
+                    .current
+                    .iter_mut()
+                    .find(|kept| kept.record.id() == record.id())
+                else {
+                    return Ok(Outcome::Refused(Refusal::Revoked(record.get().writer.node)));
+                };
+                kept.has_state = true;
+            }
         }
         let gone = entry.fallback.take().into_iter().collect();
         settle_fallback(&mut entry, gone, &key, &mut writes.batch);
@@ -162,6 +184,9 @@ impl<S: Storage> Replica<S> {
     fn check_place(&mut self, key: &DocKey, card: Option<&Card>) -> Result<(), Refusal> {
         if self.own.contains(&key.org) {
             return Ok(());
+        }
+        if !key.name.is_card() && self.blocked.contains(&key.org) {
+            return Err(Refusal::Blocked(key.org));
         }
         if !key.name.is_card() {
             return match self.place(&key.org) {
@@ -235,7 +260,9 @@ impl<S: Storage> Replica<S> {
                     delegation_key(&org, &node),
                     held.encode(),
                 );
-                batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+                if !self.is_revoked(&org, &node)? {
+                    batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+                }
             }
         }
         Ok(checked)
@@ -274,12 +301,16 @@ impl<S: Storage> Replica<S> {
                     delegation_key(&org, &node),
                     held.encode(),
                 );
-                batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+                if !self.is_revoked(&org, &node)? {
+                    batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+                }
             }
         }
         Ok(())
     }
 
+    /// How many nodes may write for an organisation: those that were revoked no longer count, or an
+    /// organisation could replace its machines only so often.
     pub(super) fn count_nodes(&self, org: &OrgId) -> Result<usize, ReplicaError<S::Error>> {
         let mut nodes = 0;
         self.storage
@@ -287,7 +318,7 @@ impl<S: Storage> Replica<S> {
                 nodes += 1;
                 true
             })?;
-        Ok(nodes)
+        Ok(usize::saturating_sub(nodes, self.count_revoked(org)?))
     }
 
     /// Keeps the proof when two different records claim one place; one for each document and node is
@@ -325,7 +356,7 @@ impl<S: Storage> Replica<S> {
 
     /// Reads from the cards that are held now what they say of their organisation's place in each of our
     /// networks. `arrived` is the record that came in, with its parsed state.
-    fn follow_card(
+    pub(super) fn follow_card(
         &self,
         key: DocKey,
         entry: &Entry,
@@ -336,7 +367,7 @@ impl<S: Storage> Replica<S> {
             return Ok(());
         }
         let cards = self.cards_of(&key, entry, arrived)?;
-        if cards.is_empty() {
+        if cards.is_empty() && !entry.current.is_empty() {
             return Ok(());
         }
         for (id, network) in &self.networks {
@@ -345,8 +376,7 @@ impl<S: Storage> Replica<S> {
                 false => None,
             };
             let departure = departure.as_ref().map(|(epoch, held)| (*epoch, held));
-            let accepted = cards.iter().filter_map(|card| card.networks.get(id));
-            let standing = Standing::of(id, &key.org, accepted, departure);
+            let standing = Standing::of(id, &key.org, &cards, departure);
             if network.standings.get(&key.org) != standing.as_ref() {
                 writes.put_standing(*id, key.org, standing);
             }

@@ -2,6 +2,7 @@
 
 use crate::card::CardError;
 use crate::certificate::{CertificateError, Role};
+use crate::charter::CharterError;
 use crate::ids::{DocName, NodeId, OrgId};
 use crate::listing::StateError;
 use crate::record::{RecordError, SignedRecordError};
@@ -71,6 +72,21 @@ pub enum Refusal {
     /// More applicants than one network holds.
     #[error("too many organisations are waiting to join this network")]
     TooManyApplicants,
+    /// The text of an amendment breaks a rule.
+    #[error("the amendment: {0}")]
+    Charter(#[from] CharterError),
+    /// More amendments of one organisation that nobody accepts than are kept.
+    #[error("too many amendments of one organisation wait for acceptance")]
+    TooManyAmendments,
+    /// By a node whose right to write has ended, after the last record that counts.
+    #[error("{0:?} may write for its organisation no longer")]
+    Revoked(NodeId),
+    /// Of an organisation that this node has blocked.
+    #[error("this node has blocked {0:?}")]
+    Blocked(OrgId),
+    /// A sealed document over the limit.
+    #[error("a sealed document is over the limit of {} KiB", crate::limits::SEALED_MAX_BYTES / 1024)]
+    SealedTooLarge,
 }
 
 impl Refusal {
@@ -96,6 +112,11 @@ impl Refusal {
             Self::HasLeft(_) => "has_left",
             Self::TooManyConcurrent => "too_many_concurrent",
             Self::TooManyApplicants => "too_many_applicants",
+            Self::Charter(_) => "bad_charter",
+            Self::TooManyAmendments => "too_many_amendments",
+            Self::Revoked(_) => "revoked",
+            Self::Blocked(_) => "blocked",
+            Self::SealedTooLarge => "sealed_too_large",
         }
     }
 
@@ -109,6 +130,10 @@ impl Refusal {
                 | Self::NotDelegated { .. }
                 | Self::FromTheFuture(_)
                 | Self::TooManyApplicants
+                | Self::TooManyAmendments
+                | Self::Revoked(_)
+                | Self::Blocked(_)
+                | Self::Charter(CharterError::UnknownFormat(_))
                 | Self::TooManyConcurrent
                 | Self::TooManyNodes
                 | Self::Record(RecordError::UnknownFormat(_))

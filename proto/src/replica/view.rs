@@ -277,7 +277,7 @@ impl<S: Storage> Replica<S> {
     pub fn speaks_for(&self, node: &NodeId, org: &OrgId) -> Read<bool, S> {
         Ok(self
             .storage
-            .get(Table::Delegations, &delegation_key(org, node))?
+            .get(Table::NodeOrgs, &super::node_org_key(node, org))?
             .is_some())
     }
 }

@@ -4,10 +4,10 @@
 //! store has it: if the store fails, the replica is as it was.
 
 use super::{
-    Change, Entry, Replica, ReplicaError, Summary, encode_standing, standing_key, summaries,
+    Change, Entry, Replica, ReplicaError, Summary, network_key, standing_key, state_key, summaries,
 };
-use crate::ids::{DocKey, NetworkId, OrgId};
-use crate::roster::Standing;
+use crate::ids::{CharterId, DocKey, NetworkId, OrgId, RecordId};
+use crate::roster::{Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(super) struct Writes {
     documents: Vec<(DocKey, Option<Vec<Summary>>)>,
     standings: Vec<(NetworkId, OrgId, Option<Standing>)>,
     departures: Vec<(NetworkId, OrgId, [u8; 32])>,
+    amendments: Vec<(NetworkId, CharterId, Terms)>,
+    sealed: Vec<(DocKey, RecordId, bool)>,
 }
 
 impl Writes {
@@ -42,7 +44,7 @@ impl Writes {
         match &standing {
             Some(standing) => {
                 self.batch
-                    .put(Table::Standings, key, encode_standing(standing));
+                    .put(Table::Standings, key, crate::cbor::to_vec(standing));
             }
             None => self.batch.remove(Table::Standings, key),
         }
@@ -61,6 +63,33 @@ impl Writes {
         self.batch
             .put(Table::Departures, standing_key(&network, &org), stored);
         self.departures.push((network, org, id));
+    }
+
+    /// Keeps an amendment's stored form, and what the roster needs of it.
+    pub(super) fn put_amendment(
+        &mut self,
+        network: NetworkId,
+        id: CharterId,
+        terms: Terms,
+        stored: Vec<u8>,
+    ) {
+        let key = network_key(&network, id.as_bytes());
+        self.batch.put(Table::Amendments, key, stored);
+        self.amendments.push((network, id, terms));
+        self.changes.push(Change::Roster(network));
+    }
+
+    /// Keeps the sealed document behind a record.
+    pub(super) fn put_sealed(&mut self, key: DocKey, record: RecordId, stored: Vec<u8>) {
+        self.batch
+            .put(Table::Sealed, state_key(&key, &record), stored);
+        self.sealed.push((key, record, true));
+    }
+
+    /// Lets go of the sealed document behind a record.
+    pub(super) fn drop_sealed(&mut self, key: DocKey, record: RecordId) {
+        self.batch.remove(Table::Sealed, state_key(&key, &record));
+        self.sealed.push((key, record, false));
     }
 }
 
@@ -85,6 +114,9 @@ impl<S: Storage> Replica<S> {
                 writes.batch.remove(table, key);
                 true
             })?;
+        }
+        for record in self.sealed_ids(&key) {
+            writes.drop_sealed(key, record);
         }
         writes.documents.push((key, None));
         self.note_change(key, writes);
@@ -114,6 +146,22 @@ impl<S: Storage> Replica<S> {
         for (network, org, id) in writes.departures {
             if let Some(known) = self.networks.get_mut(&network) {
                 known.departures.insert(org, id);
+            }
+        }
+        for (network, id, terms) in writes.amendments {
+            if let Some(known) = self.networks.get_mut(&network) {
+                known.set_amendment(id, terms);
+            }
+        }
+        for (key, record, held) in writes.sealed {
+            let of_document = self.sealed.entry(key).or_default();
+            if held {
+                of_document.insert(record);
+            } else {
+                of_document.remove(&record);
+            }
+            if of_document.is_empty() {
+                self.sealed.remove(&key);
             }
         }
         self.changes.extend(writes.changes);

@@ -6,7 +6,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::cbor::{self, CborError};
-use crate::ids::NetworkId;
+use crate::ids::{CharterId, NetworkId};
 use crate::limits;
 use crate::record::Hash;
 use crate::replica::Item;
@@ -21,12 +21,15 @@ const ITEMS: u32 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Scope {
-    /// Cards and departures: they decide whose other documents count.
+    /// Cards, departures and amendments: they decide whose other documents count.
     #[n(0)]
     Cards,
     /// Everything else, of members.
     #[n(1)]
     Rest,
+    /// Sealed documents, which members keep for one another.
+    #[n(2)]
+    Sealed,
 }
 
 /// Why a side ends a session.
@@ -110,6 +113,12 @@ pub enum Frame {
         /// Its bytes.
         #[cbor(n(0), with = "minicbor::bytes")]
         charter: Vec<u8>,
+        /// The amendment in force, if there is one.
+        #[n(1)]
+        in_force: Option<Item>,
+        /// All texts that were ever in force, the founding one first, the present one last.
+        #[n(2)]
+        chain: Vec<CharterId>,
     },
     /// The initiator begins a scope.
     #[n(4)]
@@ -213,7 +222,10 @@ impl Frame {
         let within = match &frame {
             Self::Networks { tags } => tags.len() <= limits::TAGS_MAX,
             Self::Want { ids } => ids.len() <= limits::WANT_MAX_IDS,
-            Self::Charter { charter } => charter.len() <= limits::CHARTER_MAX_BYTES,
+            Self::Charter { charter, chain, .. } => {
+                charter.len() <= limits::CHARTER_MAX_BYTES
+                    && chain.len() <= limits::AMENDMENTS_IN_FORCE_MAX + 1
+            }
             _ => true,
         };
         if within {
@@ -332,7 +344,14 @@ mod tests {
         assert_eq!(Frame::parse(&many), Err(FrameError::TooMany));
         let charter = vec![0; limits::CHARTER_MAX_BYTES + 1];
         assert_eq!(
-            Frame::parse(&Frame::Charter { charter }.to_bytes()),
+            Frame::parse(
+                &Frame::Charter {
+                    charter,
+                    in_force: None,
+                    chain: Vec::new(),
+                }
+                .to_bytes()
+            ),
             Err(FrameError::TooMany)
         );
     }

@@ -1,6 +1,6 @@
 //! What one side holds of a scope, ready for range-based reconciliation.
 //!
-//! One item per undominated record and one per departure. The order is by the hash of the organisation,
+//! One item per undominated record, departure, amendment and sealed document. The order is by the hash of the organisation,
 //! so that an organisation's documents travel side by side (they compress well together) and a session that
 //! was cut continues with what is left of a range.
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use negentropy::{Id, Negentropy, NegentropyStorageBase, NegentropyStorageVector};
 
 use super::frame::{SaltedId, Scope};
-use crate::ids::{DocKey, NetworkId, NodeId, OrgId};
+use crate::ids::{CharterId, DocKey, NetworkId, NodeId, OrgId, RecordId};
 use crate::limits;
 use crate::record::Hash;
 use crate::replica::{Item, Replica, ReplicaError};
@@ -21,6 +21,20 @@ use crate::storage::Storage;
 pub(super) enum ItemRef {
     Document(DocKey),
     Departure(NetworkId, OrgId),
+    Amendment(NetworkId, CharterId),
+    Sealed(DocKey, RecordId),
+}
+
+impl ItemRef {
+    /// Its place in the order. Amendments come last: who proposes one must be known for a member first.
+    fn position(&self) -> u64 {
+        match self {
+            Self::Document(key) | Self::Sealed(key, _) => position(&key.org),
+            Self::Departure(_, org) => position(org),
+            // The greatest number stands for the end of all ranges.
+            Self::Amendment(..) => u64::MAX - 1,
+        }
+    }
 }
 
 /// The items of one scope in one session.
@@ -61,16 +75,23 @@ impl Inventory {
         for network in departed {
             let departures: Vec<_> = replica.departures(&network).collect();
             for (org, id) in departures {
-                inventory.add(
-                    org,
-                    &id,
-                    true,
-                    ItemRef::Departure(network, org),
-                    shared.salt,
-                );
+                inventory.add(&id, true, ItemRef::Departure(network, org), shared.salt);
             }
         }
-        inventory.add_documents(replica, scope, &open, shared.salt);
+        match scope {
+            Scope::Sealed => inventory.add_sealed(replica, &peer_orgs, &open, shared.salt),
+            Scope::Cards | Scope::Rest => {
+                inventory.add_documents(replica, scope, &open, shared.salt);
+            }
+        }
+        if scope == Scope::Cards {
+            for network in &open {
+                for id in replica.amendment_ids(network) {
+                    let item = ItemRef::Amendment(*network, id);
+                    inventory.add(id.as_bytes(), true, item, shared.salt);
+                }
+            }
+        }
         inventory.ordered.seal().ok();
         Ok(inventory)
     }
@@ -104,30 +125,53 @@ impl Inventory {
                 _ => {
                     let place = replica.place_among(&key.org, open);
                     match scope {
-                        Scope::Cards => matches!(place, Some(Place::Member | Place::Applicant)),
-                        Scope::Rest => place == Some(Place::Member),
+                        Scope::Cards => !matches!(place, Some(Place::Left) | None),
+                        Scope::Rest | Scope::Sealed => {
+                            place == Some(Place::Member) && !replica.blocked().contains(&key.org)
+                        }
                     }
                 }
             };
             visible = Some((key.org, shown));
             if shown {
                 let item = ItemRef::Document(key);
-                self.add(
-                    key.org,
-                    summary.id.as_bytes(),
-                    summary.has_state,
-                    item,
-                    salt,
-                );
+                self.add(summary.id.as_bytes(), summary.has_state, item, salt);
             }
         }
     }
 
-    fn add(&mut self, org: OrgId, id: &[u8; 32], complete: bool, item: ItemRef, salt: &[u8; 32]) {
+    /// The sealed documents that the peer keeps for their owners, and all of its own.
+    fn add_sealed<S: Storage>(
+        &mut self,
+        replica: &mut Replica<S>,
+        peer_orgs: &[OrgId],
+        open: &[NetworkId],
+        salt: &[u8; 32],
+    ) {
+        let mut kept: Option<(OrgId, bool)> = None;
+        let held: Vec<_> = replica.sealed().collect();
+        for (key, record, current) in held {
+            let of_peer = peer_orgs.contains(&key.org);
+            let wanted = match kept {
+                Some((org, wanted)) if org == key.org => wanted,
+                _ => of_peer || replica.keeps_sealed(peer_orgs, &key.org, open),
+            };
+            kept = Some((key.org, wanted));
+            if wanted && (current || of_peer) {
+                let id = Hash::of(&[b"sealed".as_slice(), record.as_bytes()].concat());
+                self.add(&id.0, true, ItemRef::Sealed(key, record), salt);
+            }
+        }
+    }
+
+    fn add(&mut self, id: &[u8; 32], complete: bool, item: ItemRef, salt: &[u8; 32]) {
         let salted = SaltedId(Hash::of(&[salt.as_slice(), id].concat()).0);
+        if self.items.contains_key(&salted) {
+            return;
+        }
         // A vector that is not sealed yet takes every insertion.
         self.ordered
-            .insert(position(&org), Id::from_byte_array(salted.0))
+            .insert(item.position(), Id::from_byte_array(salted.0))
             .ok();
         self.items.insert(salted, item);
         if !complete {
@@ -163,11 +207,7 @@ impl Inventory {
             .iter()
             .filter_map(|id| {
                 let item = *self.items.get(id)?;
-                let org = match item {
-                    ItemRef::Document(key) => key.org,
-                    ItemRef::Departure(_, org) => org,
-                };
-                Some((position(&org), *id, item))
+                Some((item.position(), *id, item))
             })
             .collect();
         picked.sort_unstable_by_key(|(position, id, _)| (*position, *id));
@@ -199,12 +239,16 @@ impl Standing {
         )
     }
 
-    /// Members see everything. Applicants, and nodes that we have not met, whose card may just be on its
-    /// way, see cards alone; those that left see departures.
+    /// Members see everything. Those that wait or were removed, and nodes that we have not met, whose card
+    /// may just be on its way, see cards alone; those that left see departures.
     fn may_see(&self, scope: Scope) -> bool {
         matches!(
             (self.0, scope),
-            (Some(Place::Member), _) | (Some(Place::Applicant) | None, Scope::Cards)
+            (Some(Place::Member), _)
+                | (
+                    Some(Place::Applicant | Place::Removed | Place::Replaced) | None,
+                    Scope::Cards
+                )
         )
     }
 }
@@ -228,5 +272,11 @@ pub(super) fn load<S: Storage>(
             .departure_item(&network, &org)?
             .into_iter()
             .collect()),
+        ItemRef::Amendment(network, id) => {
+            Ok(replica.amendment_item(&network, &id)?.into_iter().collect())
+        }
+        ItemRef::Sealed(key, record) => {
+            Ok(replica.sealed_item(&key, &record)?.into_iter().collect())
+        }
     }
 }

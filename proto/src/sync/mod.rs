@@ -12,6 +12,7 @@
 //! Want{ids} Items… Done{Cards} →
 //!                              ←     Items… Done{Cards}
 //! Open{Rest, …}                →                            (the same again, for members)
+//! Open{Sealed, …}              →                            (and again, for those who keep them)
 //! Receipt{…}                   →
 //!                              ←     Receipt{…}
 //! ```
@@ -20,6 +21,7 @@
 //! [`Session::poll_frame`] gives the next frame to send, made only when the transport has room for it.
 //! Every accepted item is kept at once, so a session that is cut loses nothing: the next one finds less to do.
 
+mod charter;
 mod error;
 mod frame;
 mod incoming;
@@ -30,6 +32,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use charter::FetchedCharter;
 pub use error::SessionError;
 pub use frame::{Farewell, Frame, FrameError, SaltedId, Scope, Tag, VERSION};
 pub use incoming::Incoming;

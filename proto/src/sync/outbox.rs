@@ -73,6 +73,13 @@ impl Outbox {
         let mut size_bytes = 0;
         loop {
             if let Some(item) = self.carry.pop_front() {
+                // A sealed document nearly fills a frame of its own.
+                if !items.is_empty() && size_bytes + item.size_bytes() > limits::FRAME_MAX_BYTES / 2
+                {
+                    self.carry.push_front(item);
+                    self.queue.push_front(Outgoing::Items(refs));
+                    break;
+                }
                 size_bytes += item.size_bytes();
                 items.push(item);
             } else if let Some(next) = refs.next() {

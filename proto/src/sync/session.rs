@@ -3,6 +3,7 @@
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 
 use super::Purpose;
+use super::charter::FetchedCharter;
 use super::error::SessionError;
 use super::frame::{Farewell, Frame, SaltedId, Scope, Tag, VERSION};
 use super::incoming::Incoming;
@@ -11,10 +12,10 @@ use super::outbox::Outbox;
 use super::receipt::{Receipt, Stats};
 use crate::cbor;
 use crate::charter::Charter;
-use crate::ids::{NetworkId, NodeId, OrgId};
+use crate::ids::{CharterId, NetworkId, NodeId, OrgId};
 use crate::limits;
 use crate::record::Hash;
-use crate::replica::{Checked, Outcome, Refusal, Replica, ReplicaError};
+use crate::replica::{Checked, Item, Outcome, Refusal, Replica, ReplicaError};
 use crate::roster::Place;
 use crate::storage::{Batch, Storage, Table};
 
@@ -57,7 +58,7 @@ pub struct Session {
     truncated: bool,
     stats: Stats,
     held: Vec<(OrgId, Hash)>,
-    charter: Option<Charter>,
+    charter: Option<FetchedCharter>,
 }
 
 type Handled<S> = Result<(), SessionError<<S as Storage>::Error>>;
@@ -136,7 +137,7 @@ impl Session {
     }
 
     /// The charter that the session was for, once it is here.
-    pub fn charter(&self) -> Option<&Charter> {
+    pub fn charter(&self) -> Option<&FetchedCharter> {
         self.charter.as_ref()
     }
 
@@ -172,9 +173,14 @@ impl Session {
             (Phase::Hello, Frame::Hello { version, nonce }) => self.handle_hello(version, nonce),
             (Phase::Networks, Frame::Networks { tags }) => self.handle_networks(&tags, replica),
             (Phase::Between, Frame::WantCharter { tag }) => self.handle_want_charter(tag, replica),
-            (Phase::Charter, Frame::Charter { charter }) if self.initiator => {
-                self.handle_charter(&charter)
-            }
+            (
+                Phase::Charter,
+                Frame::Charter {
+                    charter,
+                    in_force,
+                    chain,
+                },
+            ) if self.initiator => self.handle_charter(&charter, in_force, chain),
             (
                 Phase::Between,
                 Frame::Open {
@@ -281,11 +287,20 @@ impl Session {
             .shared
             .iter()
             .find(|id| Tag::of(id, &self.nonces) == tag);
-        let charter = wanted
-            .and_then(|id| replica.charter(id))
-            .ok_or(SessionError::OutOfOrder)?;
+        let network = wanted.copied().ok_or(SessionError::OutOfOrder)?;
+        let charter = replica.charter(&network).ok_or(SessionError::OutOfOrder)?;
         let charter = charter.to_bytes();
-        self.push(Frame::Charter { charter });
+        let in_force = replica.terms_in_force(&network)?;
+        let chain = in_force.map(|terms| terms.chain).unwrap_or_default();
+        let in_force = match chain.last() {
+            Some(id) => replica.amendment_item(&network, id)?,
+            None => None,
+        };
+        self.push(Frame::Charter {
+            charter,
+            in_force,
+            chain,
+        });
         // One charter, then goodbye: a session that asks for more could fill our memory with answers.
         self.phase = Phase::Charter;
         Ok(())
@@ -294,9 +309,12 @@ impl Session {
     fn handle_charter<E: std::error::Error>(
         &mut self,
         bytes: &[u8],
+        in_force: Option<Item>,
+        chain: Vec<CharterId>,
     ) -> Result<(), SessionError<E>> {
         if let Purpose::Charter(network) = self.purpose {
-            self.charter = Some(Charter::parse(bytes, &network)?);
+            let charter = Charter::parse(bytes, &network)?;
+            self.charter = Some(FetchedCharter::check(charter, in_force, chain)?);
         }
         self.push(Frame::Bye {
             farewell: Farewell::Done,
@@ -366,6 +384,7 @@ impl Session {
         let in_order = match scope {
             Scope::Cards => self.last_scope.is_none(),
             Scope::Rest => self.last_scope == Some(Scope::Cards),
+            Scope::Sealed => self.last_scope == Some(Scope::Rest),
         };
         if !in_order {
             return Err(SessionError::OutOfOrder);
@@ -492,6 +511,8 @@ impl Session {
             };
             match outcome {
                 Outcome::Accepted(_) => self.stats.accepted += 1,
+                // What this node does not want to hold is nobody's fault, and nobody need try again.
+                Outcome::Refused(Refusal::Blocked(_)) => {}
                 Outcome::Refused(refusal) => {
                     *self.stats.refused.entry(refusal.name()).or_default() += 1;
                 }
@@ -512,10 +533,12 @@ impl Session {
         }
         self.inventory = None;
         self.reconciler = None;
+        replica.settle()?;
         match (self.initiator, scope) {
             (false, _) => self.phase = Phase::Between,
             (true, Scope::Cards) => self.open(Scope::Rest, replica)?,
-            (true, Scope::Rest) => {
+            (true, Scope::Rest) => self.open(Scope::Sealed, replica)?,
+            (true, Scope::Sealed) => {
                 self.push_receipt(replica)?;
                 self.phase = Phase::Receipt;
             }
@@ -544,7 +567,7 @@ impl Session {
         replica: &mut Replica<S>,
     ) -> Handled<S> {
         if !self.initiator {
-            if self.last_scope != Some(Scope::Rest) {
+            if self.last_scope != Some(Scope::Sealed) {
                 return Err(SessionError::OutOfOrder);
             }
             self.push_receipt(replica)?;

@@ -9,7 +9,7 @@ use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::listing::{Organization, Service, ShardState};
 use fingerpost_proto::record::Instance;
-use fingerpost_proto::replica::{Checked, Draft, Item, Replica};
+use fingerpost_proto::replica::{Checked, Contained, Draft, Item, Replica};
 use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::storage::{Batch, Storage};
 use fingerpost_proto::ticket::Ticket;
@@ -104,6 +104,8 @@ impl World {
             state: state.clone(),
             heads: Vec::new(),
             delegation: delegation.clone(),
+            contains: Contained::All,
+            sealed: None,
         };
         let fresh = Instance(self.random.bytes());
         let Node {
@@ -287,6 +289,7 @@ impl World {
             voucher: founder.root.org_id(),
             node: node.key.node_id(),
             issued_at_s: self.clock_s(founder.nodes[0]),
+            note: None,
         };
         let vouch = Delegated::new(
             &Signed::sign(vouch, &node.key),

@@ -65,6 +65,8 @@ fn what_breaks_a_limit_is_not_published_and_nothing_changes() {
         state: state.to_vec(),
         heads: Vec::new(),
         delegation,
+        contains: Contained::All,
+        sealed: None,
     };
     let mut publish = |draft| {
         replica.publish(
@@ -90,6 +92,8 @@ fn what_breaks_a_limit_is_not_published_and_nothing_changes() {
         state: good,
         heads: Vec::new(),
         delegation: founder.delegation.clone(),
+        contains: Contained::All,
+        sealed: None,
     };
     let refused = editor.publish(
         NOW_S,
@@ -369,6 +373,8 @@ fn a_restart_or_a_refusal_does_not_hide_that_a_store_was_put_back() {
         state,
         heads: Vec::new(),
         delegation: founder.delegation.clone(),
+        contains: Contained::All,
+        sealed: None,
     };
     // Of an organisation that never delegated this node: refused.
     let stranger = Party::new(77).doc(SHARD);

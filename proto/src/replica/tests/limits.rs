@@ -6,7 +6,7 @@ use crate::certificate::Role;
 use crate::json::JsonError;
 use crate::limits::*;
 use crate::listing::StateError;
-use crate::record::{RecordError, Seen, Writer};
+use crate::record::{Hash, RecordError, Seen, Writer};
 use crate::signed::SignedError;
 use crate::testing::{NOW_S, key, listing};
 

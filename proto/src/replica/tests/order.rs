@@ -138,6 +138,8 @@ impl Script {
             state,
             heads: Vec::new(),
             delegation: party.delegation.clone(),
+            contains: Contained::All,
+            sealed: None,
         };
         let fresh = Instance([self.fresh; 8]);
         let published = replica.publish(NOW_S, draft, &party.node, fresh, Batch::default());

@@ -34,7 +34,7 @@ fn whoever_holds_nothing_gets_everything_in_either_direction() {
             0,
             "ids were listed though one side held nothing"
         );
-        assert!(traffic.frames <= 16, "{traffic:?}");
+        assert!(traffic.frames <= 20, "{traffic:?}");
     }
 }
 
@@ -378,7 +378,10 @@ fn whoever_holds_a_ticket_can_read_the_charter_first() {
     );
     let traffic = run(&mut one, &mut two, usize::MAX);
     assert_eq!(traffic.ended, None);
-    assert_eq!(one.session.charter(), Some(&federation.charter));
+    assert_eq!(
+        one.session.charter().map(|fetched| &fetched.founding),
+        Some(&federation.charter)
+    );
     assert!(one.session.is_finished() && two.session.is_finished());
     assert_eq!(one.replica.counts().0, 0);
 }

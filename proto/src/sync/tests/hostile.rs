@@ -121,6 +121,8 @@ fn every_frame_that_has_no_place_ends_the_session() {
                 Frame::WantCharter { tag: Tag([0; 16]) },
                 Frame::Charter {
                     charter: Vec::new(),
+                    in_force: None,
+                    chain: Vec::new(),
                 },
                 Frame::Done {
                     scope: Scope::Cards,
@@ -163,6 +165,8 @@ fn every_frame_that_has_no_place_ends_the_session() {
                 open(Scope::Cards),
                 Frame::Charter {
                     charter: Vec::new(),
+                    in_force: None,
+                    chain: Vec::new(),
                 },
             ],
         ),
@@ -249,7 +253,15 @@ fn a_charter_of_another_network_is_refused() {
     );
     run(&mut one, &mut two, 5);
     let other = charter(9, 1, &[&newcomer]).to_bytes();
-    let error = give(&mut one, Frame::Charter { charter: other }).unwrap_err();
+    let error = give(
+        &mut one,
+        Frame::Charter {
+            charter: other,
+            in_force: None,
+            chain: Vec::new(),
+        },
+    )
+    .unwrap_err();
     assert!(
         matches!(
             error,

@@ -79,7 +79,9 @@ fn two_that_differ_in_almost_everything_get_on_in_steps() {
     )
     .unwrap();
     // The scope was broken off, so nobody may take this session for a complete one.
-    give(&mut one, Frame::Done { scope: Scope::Rest }).unwrap();
+    for scope in [Scope::Rest, Scope::Sealed] {
+        give(&mut one, Frame::Done { scope }).unwrap();
+    }
     let receipt = loop {
         match one.session.poll_frame(&one.replica).unwrap() {
             Some(Frame::Receipt { complete, .. }) => break complete,

@@ -18,24 +18,60 @@
 //! | `DELETE /v1/services/{id}?org=` | | [`Edited`] |
 //! | `GET /v1/search?text=&kind=&organisation=&limit=&offset=` | | [`SearchPage`] |
 //! | `GET /v1/entries/{id}` | | [`EntryView`] |
+//! | `POST /v1/orgs/use` | [`UseOrg`] | [`OrgInfo`] |
+//! | `POST /v1/orgs/hand-over?org=` | [`HandOver`] | [`Pass`] |
+//! | `POST /v1/orgs/rekey?org=` | [`Rekey`] | [`Rekeyed`] |
+//! | `GET /v1/conflicts?org=` | | [`Conflicts`] |
+//! | `POST /v1/conflicts/resolve?org=` | [`Resolve`] | [`Edited`] |
+//! | `GET /v1/nodes?org=` | | [`Nodes`] |
+//! | `POST /v1/nodes?org=` | [`AddNode`] | [`Pass`] |
+//! | `POST /v1/nodes/join` | [`UsePass`] | [`OrgInfo`] |
+//! | `POST /v1/nodes/revoke?org=` | [`RevokeNode`] | [`Revoked`] |
+//! | `POST /v1/keys/export?org=` | [`ExportKey`] | [`KeyFile`] |
+//! | `POST /v1/keys/words?org=` | | [`KeyWords`] |
+//! | `POST /v1/keys/import` | [`ImportKey`] | [`OrgInfo`] |
+//! | `POST /v1/restore` | [`Restore`] | [`Restored`] |
 //! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |
 //! | `POST /v1/networks/preview` | [`UseTicket`] | [`CharterView`] |
 //! | `POST /v1/networks/join?org=` | [`UseTicket`] | [`NetworkInfo`] |
 //! | `POST /v1/networks/leave?org=` | [`Leave`] | [`Left`] |
+//! | `GET /v1/charter?network=` | | [`CharterStatus`] |
+//! | `POST /v1/charter/propose?org=` | [`Propose`] | [`Proposal`] |
+//! | `POST /v1/charter/accept?org=` | [`Accept`] | [`Proposal`] |
+//! | `GET /v1/invitations?org=&network=` | | [`Invitations`] |
 //! | `POST /v1/invitations?org=` | [`Invite`] | [`Invited`] |
+//! | `POST /v1/invitations/cancel?org=` | [`CancelInvitation`] | [`InvitationInfo`] |
 //! | `GET /v1/members?network=` | | [`Members`] |
+//! | `GET /v1/waiting?network=` | | [`Waiting`] |
+//! | `POST /v1/vouches?org=` | [`VouchFor`] | [`Said`] |
+//! | `POST /v1/objections?org=` | [`Object`] | [`Said`] |
+//! | `POST /v1/objections/withdraw?org=` | [`Withdraw`] | [`Said`] |
+//! | `GET /v1/blocks` | | [`Blocks`] |
+//! | `POST /v1/blocks` | [`Block`] | [`Blocks`] |
+//! | `POST /v1/away?org=` | [`Away`] | [`Pauses`] |
+//! | `POST /v1/close?org=` | [`Close`] | [`Closing`] |
+//! | `POST /v1/succession/merge?org=` | [`Merge`] | [`Closing`] |
+//! | `GET /v1/succession?network=` | | [`Successions`] |
+//! | `POST /v1/succession/propose?org=` | [`Claim`] | [`SuccessionInfo`] |
+//! | `POST /v1/succession/sign?org=` | [`SignSuccession`] | [`SuccessionInfo`] |
 //! | `GET /v1/records?org=&document=` | | [`Records`] |
 //! | `POST /v1/records` | [`Records`] | [`Delivered`] |
 //!
 //! A request that fails is answered with [`ApiError`] and a status of 400 (bad input), 404 (no such
 //! thing), 409 (refused as things stand), or 500 (this node's fault).
 
+mod membership;
+mod nodes;
+
 use serde::{Deserialize, Serialize};
 
-use crate::card::Identifier;
-use crate::ids::{NetworkId, NodeId, OrgId, RecordId};
+use crate::card::{Identifier, Pause};
+use crate::certificate::Role;
+use crate::ids::{NodeId, OrgId, RecordId};
 use crate::listing::Changes;
-use crate::roster::Place;
+
+pub use membership::*;
+pub use nodes::*;
 
 /// Version of the JSON documents that the command line prints.
 pub const FORMAT: u32 = 1;
@@ -148,6 +184,14 @@ pub struct OrgInfo {
     pub services: usize,
     /// In how many documents.
     pub shards: usize,
+    /// What this node may write for it.
+    pub role: Role,
+    /// Whether this node holds its root key.
+    pub root_key: bool,
+    /// Whether commands mean it unless they name another.
+    pub current: bool,
+    /// Whether its card is here. If not, it comes back from the network with the next exchange.
+    pub present: bool,
 }
 
 /// `GET /v1/orgs`.
@@ -165,25 +209,6 @@ pub struct CreateOrg {
     /// Its numbers in public registers, such as `GB-CHC-1234567`.
     #[serde(default)]
     pub identifiers: Vec<String>,
-}
-
-/// A network that this node takes part in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkInfo {
-    /// Its id.
-    pub id: NetworkId,
-    /// The short form, for people.
-    pub short: String,
-    /// Its name.
-    pub name: String,
-    /// Where the organisation that asked, or the first of this node, stands; `None` if nowhere.
-    pub place: Option<Place>,
-    /// How many members there are, as this node sees it.
-    pub members: usize,
-    /// How many vouches are needed.
-    pub vouches_needed: u32,
-    /// What is being waited for, in plain words, if anything.
-    pub waiting_for: Option<String>,
 }
 
 /// A node that this node knows.
@@ -360,126 +385,14 @@ pub struct EntryView {
     pub networks: Vec<String>,
     /// Whether siblings have published different versions that are not merged yet.
     pub conflict: bool,
+    /// The pause that the organisation is in today, or the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<Pause>,
+    /// What comes after the organisation, if it merged, closes, or goes on under another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<SucceededBy>,
     /// Whether a newer version is known whose content has not arrived.
     pub outdated: bool,
-}
-
-/// `POST /v1/networks`: found a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
-    /// Its name.
-    pub name: String,
-    /// The text that members accept; may be empty.
-    #[serde(default)]
-    pub charter: String,
-}
-
-/// `POST /v1/networks/preview` and `/v1/networks/join`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UseTicket {
-    /// The ticket.
-    pub ticket: String,
-    /// Whether the charter is accepted; joining needs `true`.
-    #[serde(default)]
-    pub accept_charter: bool,
-}
-
-/// What a ticket invites to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CharterView {
-    /// The network.
-    pub network: NetworkId,
-    /// Its name.
-    pub name: String,
-    /// The text to accept.
-    pub charter: String,
-    /// How many vouches are needed.
-    pub vouches_needed: u32,
-    /// Who invites.
-    pub invited_by: OrgId,
-    /// Until when the ticket can be used.
-    pub expires_at_s: u64,
-}
-
-/// `POST /v1/networks/leave`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leave {
-    /// Which network; may be left out if there is only one.
-    #[serde(default)]
-    pub network: Option<String>,
-    /// The network's name, as confirmation.
-    pub confirm: String,
-}
-
-/// A network was left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
-    /// Which.
-    pub network: NetworkId,
-    /// Its name.
-    pub name: String,
-    /// Whether it had been left before: nothing was done then.
-    pub already: bool,
-    /// How many connected nodes were told at once.
-    pub told: usize,
-}
-
-/// `POST /v1/invitations`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invite {
-    /// Which network; may be left out if there is only one.
-    #[serde(default)]
-    pub network: Option<String>,
-    /// For how long it can be used.
-    pub valid_s: u64,
-}
-
-/// An invitation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invited {
-    /// One line to be handed on.
-    pub ticket: String,
-    /// To which network.
-    pub network: NetworkId,
-    /// Its name.
-    pub name: String,
-    /// Until when it can be used.
-    pub expires_at_s: u64,
-}
-
-/// `GET /v1/members`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Members {
-    /// The network.
-    pub network: NetworkId,
-    /// Its name.
-    pub name: String,
-    /// Everybody that the network knows of.
-    pub members: Vec<Member>,
-}
-
-/// One organisation in a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// The organisation.
-    #[serde(flatten)]
-    pub org: OrgRef,
-    /// The short form of its id, for people.
-    pub short: String,
-    /// Where it stands.
-    pub place: Place,
-    /// Who vouches for it.
-    pub vouched_by: Vec<OrgRef>,
-    /// Since when it accepts the charter, if its card says so.
-    pub since_s: Option<u64>,
-    /// When a session with one of its nodes was last finished.
-    pub last_exchange_s: Option<u64>,
-    /// Whether one of its nodes is connected now.
-    pub connected: bool,
-    /// How many services of it this node holds.
-    pub services: usize,
-    /// Whether it is held by this very node.
-    pub own: bool,
 }
 
 /// `GET` and `POST /v1/records`: items as they are carried between nodes.

@@ -4,6 +4,10 @@
 //! ([`crate::keys::Domain`]). A certificate made by a node counts together with the delegation under which
 //! that node acts; [`Delegated`] carries the two side by side, so that whoever reads it needs nothing else.
 
+mod amendment;
+mod root;
+mod sealed;
+
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +15,10 @@ use crate::ids::{DocName, NetworkId, NodeId, OrgId};
 use crate::keys::Domain;
 use crate::limits;
 use crate::signed::{Carry, Signed, SignedError, Statement};
+
+pub use amendment::{Amendment, charter_id};
+pub use root::{LastRecord, Rekeying, Revocation};
+pub use sealed::Sealed;
 
 /// The only certificate format of this version.
 pub const FORMAT: u32 = 1;
@@ -102,6 +110,9 @@ pub struct Vouch {
     /// When, in seconds since 1970-01-01 UTC.
     #[n(5)]
     pub issued_at_s: u64,
+    /// What the voucher wants the others to know, at most [`limits::NOTE_MAX_BYTES`].
+    #[n(6)]
+    pub note: Option<String>,
 }
 
 impl Statement for Vouch {
@@ -348,6 +359,7 @@ mod tests {
             voucher: root.org_id(),
             node: node.node_id(),
             issued_at_s,
+            note: None,
         };
         Signed::sign(vouch, node)
     }

@@ -3,17 +3,21 @@
 //! What a member needs to prove its membership stands on its own card, as certificates that anyone can
 //! check ([`Membership`]); nobody keeps a list of members.
 
+mod membership;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{
-    Delegated, Delegation, FORMAT as CERTIFICATE_FORMAT, Invitation, Redemption, Vouch,
-};
+use crate::certificate::{Delegation, Rekeying, Revocation};
 use crate::ids::{NetworkId, NodeId, OrgId};
 use crate::json;
 use crate::limits;
 use crate::signed::Carry;
+
+pub use membership::{
+    Acceptance, Membership, Objection, ProvenVouch, Redeemed, Settled, SuccessorVote,
+};
 
 /// The only card format of this version.
 pub const FORMAT: u32 = 1;
@@ -48,6 +52,18 @@ pub struct Card {
     /// Where its nodes can be reached: multiaddrs without the peer id, for members to dial.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<NodeId, Vec<String>>,
+    /// Nodes that may write for it no longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocations: Vec<Carry<Revocation>>,
+    /// Its older keys, each of which has passed the organisation on to the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rekeyings: Vec<Carry<Rekeying>>,
+    /// When it is closed to referrals for a while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<Pause>,
+    /// What comes after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<Succession>,
     /// The networks whose charter it accepts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub networks: BTreeMap<NetworkId, Membership>,
@@ -65,32 +81,30 @@ pub enum CardKind {
     Card,
 }
 
-/// An organisation's place in one network, with its proof.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Membership {
-    /// Counts acceptances, from 1: a departure ends the epoch it names and those before.
-    pub epoch: u32,
-    /// When the charter was accepted, in seconds since 1970-01-01 UTC.
-    pub accepted_at_s: u64,
-    /// Vouches, by voucher.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub vouches: BTreeMap<OrgId, Delegated<Vouch>>,
-    /// The invitation that was used to join.
+/// A time in which an organisation is closed to referrals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// The first day, as `YYYY-MM-DD`.
+    pub from: String,
+    /// The last day, as `YYYY-MM-DD`.
+    pub until: String,
+    /// What people should know, such as whom to ask meanwhile; at most [`limits::REASON_MAX_BYTES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub invitation: Option<Redeemed>,
-    /// Fields of later versions, carried as they are.
-    #[serde(flatten)]
-    pub extra: serde_json::Map<String, serde_json::Value>,
+    pub note: Option<String>,
 }
 
-/// An invitation and the proof that this organisation used it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Redeemed {
-    /// The pre-signed vouch.
-    #[serde(flatten)]
-    pub invitation: Delegated<Invitation>,
-    /// Signed with the invitation's one-time key.
-    pub redemption: Carry<Redemption>,
+/// What comes after this organisation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// It became part of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<OrgId>,
+    /// Its last day, as `YYYY-MM-DD`; from the next on, search leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_on: Option<String>,
+    /// Where the people it served can turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients_to: Vec<OrgId>,
 }
 
 /// Why a card is refused.
@@ -111,6 +125,9 @@ pub enum CardError {
     /// More entries than the limits allow.
     #[error("too many {0} on one card")]
     TooMany(&'static str),
+    /// A reason or a note that is too long.
+    #[error("a reason or a note has at most {} bytes", limits::REASON_MAX_BYTES)]
+    ReasonTooLong,
 }
 
 impl Card {
@@ -124,6 +141,10 @@ impl Card {
             identifiers: Vec::new(),
             delegations: Vec::new(),
             nodes: BTreeMap::new(),
+            revocations: Vec::new(),
+            rekeyings: Vec::new(),
+            pauses: Vec::new(),
+            succession: None,
             networks: BTreeMap::new(),
             extra: serde_json::Map::new(),
         }
@@ -150,87 +171,51 @@ impl Card {
         if self.name.trim().is_empty() || self.name.len() > limits::NAME_MAX_BYTES {
             return Err(CardError::BadName);
         }
-        if self.networks.len() > limits::NETWORKS_PER_ORG_MAX {
-            return Err(CardError::TooMany("networks"));
-        }
-        if self.delegations.len() > limits::NODES_PER_ORG_MAX {
-            return Err(CardError::TooMany("delegations"));
-        }
-        if self.nodes.len() > limits::NODES_PER_ORG_MAX {
-            return Err(CardError::TooMany("nodes"));
-        }
-        if self
-            .nodes
-            .values()
-            .any(|addresses| addresses.len() > limits::ADDRESSES_MAX)
+        let notes = self.pauses.iter().filter_map(|pause| pause.note.as_ref());
+        if notes
+            .into_iter()
+            .any(|note| note.len() > limits::REASON_MAX_BYTES)
         {
-            return Err(CardError::TooMany("addresses"));
+            return Err(CardError::ReasonTooLong);
         }
-        if self
-            .networks
-            .values()
-            .any(|m| m.vouches.len() > limits::VOUCHES_PER_NETWORK_MAX)
-        {
-            return Err(CardError::TooMany("vouches"));
+        let addresses = self.nodes.values().map(Vec::len).max().unwrap_or(0);
+        let succession = self.succession.as_ref().map_or(0, |s| s.clients_to.len());
+        let counts = [
+            (
+                self.networks.len(),
+                limits::NETWORKS_PER_ORG_MAX,
+                "networks",
+            ),
+            (
+                self.delegations.len(),
+                limits::NODES_PER_ORG_MAX,
+                "delegations",
+            ),
+            (self.nodes.len(), limits::NODES_PER_ORG_MAX, "nodes"),
+            (addresses, limits::ADDRESSES_MAX, "addresses"),
+            (
+                self.revocations.len(),
+                limits::REVOCATIONS_MAX,
+                "revocations",
+            ),
+            (self.rekeyings.len(), limits::REKEYINGS_MAX, "older keys"),
+            (self.pauses.len(), limits::PAUSES_MAX, "pauses"),
+            (
+                succession,
+                limits::SUCCESSIONS_PER_NETWORK_MAX,
+                "successors",
+            ),
+        ];
+        if let Some((_, _, what)) = counts.into_iter().find(|(count, most, _)| count > most) {
+            return Err(CardError::TooMany(what));
         }
-        Ok(())
+        self.networks.values().try_for_each(Membership::check)
     }
 
     /// The state's bytes, deterministic.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Every key of a card is a text and it holds no floats: serialising cannot fail.
         json::to_bytes(self).unwrap_or_default()
-    }
-}
-
-/// A vouch that a membership proves, its signatures checked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ProvenVouch {
-    /// Who vouches.
-    pub voucher: OrgId,
-    /// If by invitation: the one-time key, and when it was used. Of several organisations that used
-    /// one key, the roster counts one.
-    pub by_invitation: Option<(u64, [u8; 32])>,
-}
-
-impl Membership {
-    /// The vouches in it that hold for `subject` in `network`; anything else counts for nothing.
-    pub fn proven(&self, network: &NetworkId, subject: &OrgId) -> Vec<ProvenVouch> {
-        let direct = self.vouches.values().filter_map(|vouch| {
-            let vouch = vouch.verified().ok()?;
-            let vouch = vouch.get();
-            (vouch.network == *network && vouch.subject == *subject && vouch.voucher != *subject)
-                .then_some(ProvenVouch {
-                    voucher: vouch.voucher,
-                    by_invitation: None,
-                })
-        });
-        direct
-            .chain(
-                self.invitation
-                    .as_ref()
-                    .and_then(|it| it.proven(network, subject)),
-            )
-            .collect()
-    }
-}
-
-impl Redeemed {
-    fn proven(&self, network: &NetworkId, subject: &OrgId) -> Option<ProvenVouch> {
-        let invitation = self.invitation.verified().ok()?;
-        let redemption = self.redemption.verified().ok()?;
-        let (invitation, redemption) = (invitation.get(), redemption.get());
-        let fits = redemption.format == CERTIFICATE_FORMAT
-            && redemption.network == *network
-            && invitation.network == *network
-            && redemption.subject == *subject
-            && redemption.key == invitation.key
-            && redemption.redeemed_at_s < invitation.expires_at_s
-            && invitation.voucher != *subject;
-        fits.then_some(ProvenVouch {
-            voucher: invitation.voucher,
-            by_invitation: Some((redemption.redeemed_at_s, redemption.key)),
-        })
     }
 }
 
@@ -253,8 +238,8 @@ mod tests {
             },
         );
         card.extra.insert(
-            "succession".into(),
-            serde_json::json!({"closed": "2027-01-01"}),
+            "x_hearing_loop".into(),
+            serde_json::json!({"since": "2027-01-01"}),
         );
         assert_eq!(Card::parse(&card.to_bytes()), Ok(card));
     }

@@ -1,0 +1,172 @@
+//! Revocations: a node's right to write has ended, and what it wrote after its last record that counts
+//! counts no longer.
+//!
+//! A revocation is signed by the root key, so it counts whatever becomes of the card that carried it: a
+//! thief's later card, which leaves it out, cannot undo it.
+
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+
+use super::writes::Writes;
+use super::{Entry, Kept, Replica, ReplicaError, delegation_key, node_org_key, state_key};
+use crate::card::Card;
+use crate::cbor;
+use crate::certificate::{FORMAT, Revocation};
+use crate::ids::{DocKey, NodeId, OrgId, RecordId};
+use crate::record::Record;
+use crate::signed::Signed;
+use crate::storage::{Storage, Table};
+
+/// Most revocations kept of one node; a root key needs to sign one.
+const PER_NODE_MAX: usize = 4;
+
+#[derive(Default, Encode, Decode)]
+#[cbor(transparent)]
+struct Stored(#[n(0)] Vec<ByteVec>);
+
+impl<S: Storage> Replica<S> {
+    /// The revocations of a node by an organisation.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn revocations(
+        &self,
+        org: &OrgId,
+        node: &NodeId,
+    ) -> Result<Vec<Revocation>, ReplicaError<S::Error>> {
+        let damaged = || ReplicaError::Damaged(Table::Revocations);
+        let Some(bytes) = self
+            .storage
+            .get(Table::Revocations, &delegation_key(org, node))?
+        else {
+            return Ok(Vec::new());
+        };
+        let Stored(all) = cbor::from_slice(&bytes).map_err(|_| damaged())?;
+        let read = |bytes: &ByteVec| Signed::<Revocation>::from_trusted(bytes).ok();
+        let all: Option<Vec<_>> = all.iter().map(read).collect();
+        Ok(all
+            .ok_or_else(damaged)?
+            .iter()
+            .map(|one| one.get().clone())
+            .collect())
+    }
+
+    /// Whether no revocation stands against a record.
+    pub(super) fn allows(&self, record: &Record) -> Result<bool, ReplicaError<S::Error>> {
+        let revocations = self.revocations(&record.org, &record.writer.node)?;
+        Ok(revocations.iter().all(|one| one.allows(record)))
+    }
+
+    /// Whether an organisation has revoked a node.
+    pub(super) fn is_revoked(
+        &self,
+        org: &OrgId,
+        node: &NodeId,
+    ) -> Result<bool, ReplicaError<S::Error>> {
+        let key = delegation_key(org, node);
+        Ok(self.storage.get(Table::Revocations, &key)?.is_some())
+    }
+
+    /// How many nodes an organisation has revoked.
+    pub(super) fn count_revoked(&self, org: &OrgId) -> Result<usize, ReplicaError<S::Error>> {
+        let mut count = 0;
+        self.storage
+            .scan(Table::Revocations, org.as_bytes(), &mut |_, _| {
+                count += 1;
+                true
+            })?;
+        Ok(count)
+    }
+
+    /// Keeps the revocations that a card lists and that are signed by its organisation, and lets go at
+    /// once of what they end. Answers whether there was a new one.
+    pub(super) fn learn_revocations(
+        &mut self,
+        org: &OrgId,
+        card: &Card,
+    ) -> Result<bool, ReplicaError<S::Error>> {
+        let mut learnt = false;
+        for carried in &card.revocations {
+            // What it claims is looked at first: a check of the signature costs more.
+            let claimed = carried.claimed().ok();
+            let Some(claimed) = claimed.filter(|it| it.org == *org && it.format == FORMAT) else {
+                continue;
+            };
+            if self.revocations(org, &claimed.node)?.contains(&claimed) {
+                continue;
+            }
+            if let Ok(revocation) = carried.verified() {
+                learnt |= self.take_revocation(&revocation)?;
+            }
+        }
+        Ok(learnt)
+    }
+
+    fn take_revocation(
+        &mut self,
+        revocation: &Signed<Revocation>,
+    ) -> Result<bool, ReplicaError<S::Error>> {
+        let (org, node) = (revocation.get().org, revocation.get().node);
+        let key = delegation_key(&org, &node);
+        let stored = self.storage.get(Table::Revocations, &key)?;
+        let damaged = |_| ReplicaError::Damaged(Table::Revocations);
+        let Stored(mut all) = stored
+            .map(|bytes| cbor::from_slice(&bytes).map_err(damaged))
+            .transpose()?
+            .unwrap_or_default();
+        all.push(revocation.to_bytes().into());
+        // Of too many, every replica keeps the same ones.
+        all.sort_by(|a, b| a.as_slice().cmp(b.as_slice()));
+        all.truncate(PER_NODE_MAX);
+        let mut writes = Writes::default();
+        writes
+            .batch
+            .put(Table::Revocations, key, cbor::to_vec(&Stored(all)));
+        writes
+            .batch
+            .remove(Table::NodeOrgs, node_org_key(&node, &org));
+        let keys: Vec<DocKey> = self.documents_of(&org).collect();
+        for key in keys {
+            self.drop_revoked(key, revocation.get(), &mut writes)?;
+        }
+        self.apply(writes)?;
+        Ok(true)
+    }
+
+    /// Lets go of the records of a document that a revocation ends.
+    fn drop_revoked(
+        &mut self,
+        key: DocKey,
+        revocation: &Revocation,
+        writes: &mut Writes,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let before = self.entry(&key)?;
+        let counts = |kept: &Kept| revocation.allows(kept.record.get());
+        let (current, mut gone): (Vec<Kept>, Vec<Kept>) =
+            before.current.iter().cloned().partition(counts);
+        let (fallback, ended): (Vec<Kept>, Vec<Kept>) =
+            before.fallback.iter().cloned().partition(counts);
+        gone.extend(ended);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let after = Entry {
+            current,
+            fallback: fallback.into_iter().next(),
+        };
+        if after.current.is_empty() && after.fallback.is_none() {
+            self.drop_document(writes, key)?;
+        } else {
+            for kept in gone {
+                let id = kept.record.id();
+                writes.batch.remove(Table::States, state_key(&key, &id));
+                writes.drop_sealed(key, id);
+            }
+            self.put_entry(writes, key, &after);
+        }
+        if key.name.is_card() {
+            self.follow_card(key, &after, (RecordId::from_bytes([0; 32]), None), writes)?;
+        }
+        Ok(())
+    }
+}
