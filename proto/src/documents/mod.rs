@@ -7,10 +7,14 @@
 //! Only the owner's own bytes are ever loaded here. What another organisation sends is JSON and
 //! never reaches automerge.
 
+mod conflicts;
+mod merge;
 mod own;
 mod read;
 mod tree;
 mod write;
 
+pub use conflicts::{Candidate, Conflict};
+pub use merge::Merged;
 pub use own::{ChangeNote, DocumentError, HistoryEntry, OwnDocument};
 pub use tree::{fold, unfold};

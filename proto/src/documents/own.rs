@@ -23,6 +23,9 @@ pub enum DocumentError {
     /// The value cannot be JSON, or is not of the type asked for.
     #[error("the document does not hold what belongs there: {0}")]
     Value(#[from] serde_json::Error),
+    /// There is no such conflict, or no such value in it.
+    #[error("that conflict does not stand any more")]
+    NoSuchConflict,
     /// The document has no such version.
     #[error("the document has no version {0}")]
     UnknownVersion(String),
@@ -61,7 +64,7 @@ pub struct HistoryEntry {
 /// One document of the owner: a shard of its listing, its card, or its board.
 #[derive(Debug, Clone)]
 pub struct OwnDocument {
-    doc: AutoCommit,
+    pub(super) doc: AutoCommit,
 }
 
 impl OwnDocument {
@@ -96,15 +99,6 @@ impl OwnDocument {
     /// The whole document with its history.
     pub fn save(&mut self) -> Vec<u8> {
         self.doc.save()
-    }
-
-    /// Takes in what another node of the same owner did.
-    ///
-    /// # Errors
-    /// [`DocumentError::Automerge`].
-    pub fn merge(&mut self, other: &mut OwnDocument) -> Result<(), DocumentError> {
-        self.doc.merge(&mut other.doc)?;
-        Ok(())
     }
 
     /// The document as it stands, as on the wire. Of values that two nodes wrote at once the same
@@ -156,13 +150,20 @@ impl OwnDocument {
         time_s: i64,
     ) -> Result<bool, DocumentError> {
         let tree = fold(wire.as_object().ok_or(DocumentError::NotAnObject)?);
+        self.commit(note, time_s, |doc| write_tree(doc, &tree))
+    }
+
+    /// Makes one change of what `write` does, all of it or nothing. Returns whether anything did change.
+    pub(super) fn commit(
+        &mut self,
+        note: &ChangeNote,
+        time_s: i64,
+        write: impl FnOnce(&mut AutoCommit) -> Result<(), DocumentError>,
+    ) -> Result<bool, DocumentError> {
         let message = serde_json::to_string(note)?;
-        match write_tree(&mut self.doc, &tree) {
-            Ok(()) => {}
-            Err(error) => {
-                self.doc.rollback();
-                return Err(error);
-            }
+        if let Err(error) = write(&mut self.doc) {
+            self.doc.rollback();
+            return Err(error);
         }
         let options = CommitOptions::default()
             .with_message(message)
@@ -210,7 +211,7 @@ impl OwnDocument {
 }
 
 /// A message that is not one of our notes is shown as what was done.
-fn read_note(message: Option<&str>) -> ChangeNote {
+pub(super) fn read_note(message: Option<&str>) -> ChangeNote {
     let message = message.unwrap_or_default();
     serde_json::from_str(message).unwrap_or_else(|_| ChangeNote {
         what: message.to_owned(),

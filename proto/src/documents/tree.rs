@@ -1,9 +1,11 @@
 //! Between the arrays of the wire and the maps of the document.
 //!
 //! A collection field `phones` becomes a map under the key `phones[]`, from id to entity (without
-//! its `id`). Only fields that the kind of entity defines as collections are folded; arrays in
-//! fields that we do not know keep their order and stay arrays. A field whose own name ends in `[]`,
-//! and one without a name, which automerge does not take, get another `[]`, so that
+//! its `id`), so that entities that two nodes add while apart are all there afterwards. The card has
+//! maps whose keys are ids already, such as its networks: they stand under `networks{}` and are merged alike.
+//! Only fields that the kind of entity defines as such are folded; arrays in
+//! fields that we do not know keep their order and stay arrays. A field whose own name ends in a
+//! mark, and one without a name, which automerge does not take, get another mark, so that
 //! every tree can be told back exactly.
 
 use std::collections::BTreeSet;
@@ -14,29 +16,23 @@ use crate::listing::entities::Shape;
 
 /// What the key of a folded collection ends in.
 pub(super) const MARK: &str = "[]";
+/// What the key of a map ends in that is merged entry by entry.
+const KEYED_MARK: &str = "{}";
 
-/// The card's collections. Whether their elements carry an id is the card's affair: those that do
-/// not stay arrays.
+/// The card has no collections of entities, but maps by id: see [`keyed`].
 static CARD: Shape = Shape {
     kind: "card",
-    required: &[],
-    text: &[],
-    number: &[],
-    loose: &[],
-    many: &[
-        ("identifiers", leaf),
-        ("delegations", leaf),
-        ("charters", leaf),
-        ("vouches", leaf),
-        ("objections", leaf),
-        ("away", leaf),
-        ("seats", leaf),
-    ],
-    one: &[],
+    ..LEAF
+};
+
+/// An organisation's place in one network.
+static MEMBERSHIP: Shape = Shape {
+    kind: "membership",
+    ..LEAF
 };
 
 /// A document of a kind that we do not know has no collections.
-static LEAF: Shape = Shape {
+const LEAF: Shape = Shape {
     kind: "entry",
     required: &[],
     text: &[],
@@ -46,8 +42,18 @@ static LEAF: Shape = Shape {
     one: &[],
 };
 
-fn leaf() -> &'static Shape {
-    &LEAF
+static ENTRY: Shape = LEAF;
+
+/// What the entries of a map are made of whose keys are ids; `None` for any other field.
+fn keyed(shape: &Shape, field: &str) -> Option<&'static Shape> {
+    match (shape.kind, field) {
+        ("card", "networks") => Some(&MEMBERSHIP),
+        (
+            "membership",
+            "vouches" | "given" | "invitations" | "objections" | "amendments" | "successors",
+        ) => Some(&ENTRY),
+        _ => None,
+    }
 }
 
 /// What the document is made of, going by its `kind`.
@@ -56,7 +62,7 @@ fn shape_of(fields: &Map<String, Value>) -> &'static Shape {
         Some(crate::listing::state::LISTING_KIND) => &crate::listing::state::SHAPE,
         Some(crate::board::BOARD_KIND) => &crate::board::SHAPE,
         Some("card") => &CARD,
-        _ => &LEAF,
+        _ => &ENTRY,
     }
 }
 
@@ -73,6 +79,12 @@ fn fold_fields(fields: &Map<String, Value>, shape: Option<&'static Shape>) -> Ma
             && let Some(entities) = fold_collection(value, inner)
         {
             folded.insert(format!("{name}{MARK}"), Value::Object(entities));
+            continue;
+        }
+        if let Some(inner) = shape.and_then(|shape| keyed(shape, name))
+            && let Some(entries) = fold_keyed(value, inner)
+        {
+            folded.insert(format!("{name}{KEYED_MARK}"), Value::Object(entries));
             continue;
         }
         let inner = shape.and_then(|shape| shape.one(name));
@@ -109,14 +121,30 @@ fn fold_collection(value: &Value, shape: &'static Shape) -> Option<Map<String, V
     Some(entities)
 }
 
+/// The map with its entries folded, when every entry is an object; else nothing, and it stays as it is.
+fn fold_keyed(value: &Value, shape: &'static Shape) -> Option<Map<String, Value>> {
+    let entries = value.as_object()?.iter().map(|(id, entry)| {
+        let fields = entry.as_object().filter(|_| !id.is_empty())?;
+        let folded = Value::Object(fold_fields(fields, Some(shape)));
+        Some((id.clone(), folded))
+    });
+    entries.collect()
+}
+
 /// From the document to the wire: maps keyed by id become arrays in the order of ids.
 #[must_use]
 pub fn unfold(tree: &Map<String, Value>) -> Map<String, Value> {
     let mut wire = Map::new();
     for (key, value) in tree {
-        match (collection_name(key), value) {
-            (Some(name), Value::Object(entities)) => {
+        match (marked(key), value) {
+            (Some((name, MARK)), Value::Object(entities)) => {
                 wire.insert(name.to_owned(), unfold_collection(entities));
+            }
+            (Some((name, _)), Value::Object(entries)) => {
+                // Its keys are ids, never field names: they are not unescaped.
+                let entries = entries.iter();
+                let entries = entries.map(|(id, entry)| (id.clone(), unfold_value(entry)));
+                wire.insert(name.to_owned(), Value::Object(entries.collect()));
             }
             _ => {
                 wire.insert(unescape(key).to_owned(), unfold_value(value));
@@ -145,24 +173,39 @@ fn unfold_collection(entities: &Map<String, Value>) -> Value {
     Value::Array(entities.collect())
 }
 
-/// The name of the collection that is folded under `key`, if it is one.
+/// The name of the field that is folded under `key`, if one is: a collection, or a map by ids.
 pub(super) fn collection_name(key: &str) -> Option<&str> {
-    key.strip_suffix(MARK)
-        .filter(|name| !name.is_empty() && !name.ends_with(MARK))
+    marked(key).map(|(name, _)| name)
+}
+
+fn marked(key: &str) -> Option<(&str, &'static str)> {
+    [MARK, KEYED_MARK].into_iter().find_map(|mark| {
+        let name = key.strip_suffix(mark)?;
+        (!name.is_empty() && !name.ends_with(mark)).then_some((name, mark))
+    })
 }
 
 fn escape(name: &str) -> String {
-    if name.is_empty() || name.ends_with(MARK) {
-        return format!("{name}{MARK}");
+    match [MARK, KEYED_MARK]
+        .into_iter()
+        .find(|mark| name.ends_with(mark))
+    {
+        Some(mark) => format!("{name}{mark}"),
+        None if name.is_empty() => MARK.to_owned(),
+        None => name.to_owned(),
     }
-    name.to_owned()
 }
 
-fn unescape(key: &str) -> &str {
-    match key.strip_suffix(MARK) {
-        Some(name) if name.is_empty() || name.ends_with(MARK) => name,
-        _ => key,
+pub(super) fn unescape(key: &str) -> &str {
+    for mark in [MARK, KEYED_MARK] {
+        match key.strip_suffix(mark) {
+            Some(name) if (name.is_empty() && mark == MARK) || name.ends_with(mark) => {
+                return name;
+            }
+            _ => {}
+        }
     }
+    key
 }
 
 #[cfg(test)]
@@ -195,6 +238,25 @@ mod tests {
     }
 
     #[test]
+    fn maps_by_id_keep_their_keys() {
+        let wire = json!({
+            "kind": "card",
+            "networks": {"n": {"epoch": 1, "given": {"o[]": {"x": 1}}, "invitation": {"a": "b"}}, "m{}": {}},
+            "nodes": {"node": ["address"]},
+        });
+        let (tree, back) = round(wire.clone());
+        assert_eq!(
+            tree,
+            json!({
+                "kind": "card",
+                "networks{}": {"n": {"epoch": 1, "given{}": {"o[]": {"x": 1}}, "invitation": {"a": "b"}}, "m{}": {}},
+                "nodes": {"node": ["address"]},
+            })
+        );
+        assert_eq!(back, wire);
+    }
+
+    #[test]
     fn nothing_that_a_stranger_writes_is_taken_for_a_collection() {
         for wire in [
             json!({"kind": "listing", "services[]": {"a": {"b": 1}}, "[]": 1, "": 2, "x[][]": [3]}),
@@ -203,6 +265,9 @@ mod tests {
             json!({"kind": "listing", "services": {"not": "an array"}}),
             json!({"kind": "listing", "services": [{"id": "a"}, {"id": "a"}]}),
             json!({"kind": "card", "vouches": {"network": [{"id": "x"}]}, "delegations": ["text"]}),
+            json!({"kind": "card", "{}": 1, "x{}": {"a": {}}, "x{}{}": 2, "x[]{}": 3, "x{}[]": [4], "networks{}": {"n": {}}}),
+            json!({"kind": "card", "networks": {"n": {"given": {"o": "not an object"}, "vouches": []}, "": {}}}),
+            json!({"kind": "card", "networks": "none"}),
             json!({"services": [{"id": "b"}, {"id": "a"}]}),
         ] {
             assert_eq!(round(wire.clone()).1, wire);

@@ -36,8 +36,8 @@ fn siblings(wire: &Value) -> (OwnDocument, OwnDocument) {
 
 /// Lets two nodes meet, and insists that they then say the same.
 fn meet(one: &mut OwnDocument, two: &mut OwnDocument) -> Value {
-    one.merge(two).unwrap();
-    two.merge(one).unwrap();
+    one.merge(two, &note("merged"), 9).unwrap();
+    two.merge(one, &note("merged"), 9).unwrap();
     assert_eq!(one.value().unwrap(), two.value().unwrap());
     assert_eq!(one.heads(), two.heads());
     one.value().unwrap()
