@@ -8,6 +8,7 @@
 pub mod api;
 pub mod keys;
 pub mod log;
+pub mod merge;
 pub mod net;
 pub mod node;
 pub mod rescue;

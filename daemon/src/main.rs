@@ -15,10 +15,16 @@ struct Args {
     /// Print the settings file with every setting explained, and exit.
     #[arg(long)]
     sample_config: bool,
+    /// Be a merge worker: see the module `merge`.
+    #[arg(long, hide = true)]
+    merge_worker: bool,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if args.merge_worker {
+        return fingerpost_daemon::merge::worker_main();
+    }
     if args.sample_config {
         print_sample();
         return ExitCode::SUCCESS;

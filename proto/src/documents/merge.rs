@@ -7,7 +7,10 @@
 use std::collections::BTreeSet;
 
 use automerge::ChangeHash;
+use automerge::transaction::CommitOptions;
 use serde_json::{Map, Value};
+
+use crate::limits;
 
 use super::own::{ChangeNote, DocumentError, OwnDocument};
 use super::read::Reader;
@@ -46,6 +49,11 @@ impl OwnDocument {
         let theirs = Reader::now(&other.doc).root()?;
         let (before, of_other) = (self.heads(), other.heads());
         self.doc.merge(&mut other.doc)?;
+        if self.heads().len() > limits::HEADS_MAX {
+            // A record has no room for more; a change that does nothing joins them.
+            let options = CommitOptions::default().with_time(time_s);
+            self.doc.empty_change(options);
+        }
         let after = self.heads();
         let mut merged = Reader::now(&self.doc).root()?;
         let mut kept = Vec::new();

@@ -13,6 +13,7 @@ mod depart;
 mod item;
 mod journal;
 mod network;
+mod own;
 mod places;
 mod publish;
 mod receive;
@@ -41,6 +42,7 @@ pub use amendments::InForce;
 pub use item::{
     Checked, CheckedAmendment, CheckedDeparture, CheckedRecord, CheckedSealed, Item, State,
 };
+pub use own::Unmerged;
 pub use publish::{Contained, Draft, PublishError};
 pub use receive::{Accepted, Outcome};
 pub use refusal::Refusal;

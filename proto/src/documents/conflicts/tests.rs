@@ -207,3 +207,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_document_never_has_more_heads_than_a_record_can_name() {
+    let mut first = OwnDocument::new(&[0; 16]);
+    first.update(&shard(json!([])), &note("first"), 1).unwrap();
+    let start = first.save();
+    for n in 1..=crate::limits::HEADS_MAX as u8 + 2 {
+        let mut other = OwnDocument::load(&start, &[n; 16]).unwrap();
+        let added = shard(json!([{"id": format!("s{n}"), "name": "n"}]));
+        other.update(&added, &note("other"), 2).unwrap();
+        first.merge(&mut other, &note("node"), 3).unwrap();
+        assert!(first.heads().len() <= crate::limits::HEADS_MAX);
+    }
+    let services = first.value().unwrap()["services"].as_array().unwrap().len();
+    assert_eq!(services, crate::limits::HEADS_MAX + 2);
+}

@@ -1,0 +1,117 @@
+//! This node's own documents beside what its siblings write: whose edits are in, and who says so.
+//!
+//! A node's own document holds a history that others know only sealed. Of each undominated record the node
+//! remembers whether its own document contains what that record vouches for. What is not contained is taken
+//! in from the sealed form; once everything is, a record that dominates all of them ends the matter.
+
+use super::{Kept, Replica, ReplicaError};
+use crate::cbor;
+use crate::ids::{DocKey, NodeId, RecordId};
+use crate::storage::{Batch, Storage, Table};
+
+/// An undominated record whose edits this node's own document lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unmerged {
+    /// The record.
+    pub id: RecordId,
+    /// Who wrote it.
+    pub node: NodeId,
+    /// When it was issued, in seconds since 1970-01-01 UTC.
+    pub issued_at_s: u64,
+    /// Whether the sealed document behind it is here.
+    pub sealed: bool,
+}
+
+impl<S: Storage> Replica<S> {
+    /// The undominated records whose edits this node's own document contains.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn contained(&self, key: &DocKey) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
+        let entry = self.entry(key)?;
+        let noted = self.noted_contained(key)?;
+        let mut contained = Vec::new();
+        for kept in &entry.current {
+            if noted.contains(&kept.record.id()) || self.wrote(key, kept)? {
+                contained.push(kept.record.id());
+            }
+        }
+        Ok(contained)
+    }
+
+    /// The undominated records whose edits it lacks.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn unmerged(&self, key: &DocKey) -> Result<Vec<Unmerged>, ReplicaError<S::Error>> {
+        let contained = self.contained(key)?;
+        let sealed = self.sealed_ids(key);
+        let entry = self.entry(key)?;
+        let lacking = entry
+            .current
+            .iter()
+            .filter(|kept| !contained.contains(&kept.record.id()));
+        Ok(lacking
+            .map(|kept| Unmerged {
+                id: kept.record.id(),
+                node: kept.record.get().writer.node,
+                issued_at_s: kept.record.get().issued_at_s,
+                sealed: sealed.contains(&kept.record.id()),
+            })
+            .collect())
+    }
+
+    /// Adds to `batch` that the own document, which the caller writes with it, contains these records.
+    pub fn note_contained(batch: &mut Batch, key: &DocKey, contained: &[RecordId]) {
+        batch.put(
+            Table::Meta,
+            contained_key(key),
+            cbor::to_vec(&contained.to_vec()),
+        );
+    }
+
+    /// Whether it is this node's turn to publish a record that dominates several, all of which its own
+    /// document contains. Siblings that have merged the same at once say the same with two records: of
+    /// those the node with the smallest id goes on, so that it ends.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn is_to_publish_merge(&self, key: &DocKey) -> Result<bool, ReplicaError<S::Error>> {
+        let entry = self.entry(key)?;
+        let Some((first, others)) = entry.current.split_first() else {
+            return Ok(false);
+        };
+        if others.is_empty() || !self.unmerged(key)?.is_empty() {
+            return Ok(false);
+        }
+        let first = first.record.get();
+        let same = others.iter().all(|kept| {
+            let other = kept.record.get();
+            other.state_hash == first.state_hash && other.heads == first.heads
+        });
+        let writers = entry
+            .current
+            .iter()
+            .map(|kept| kept.record.get().writer.node);
+        Ok(!same || writers.min() == Some(self.node))
+    }
+
+    fn noted_contained(&self, key: &DocKey) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
+        match self.storage.get(Table::Meta, &contained_key(key))? {
+            None => Ok(Vec::new()),
+            Some(bytes) => cbor::from_slice(&bytes).map_err(|_| ReplicaError::Damaged(Table::Meta)),
+        }
+    }
+
+    /// Whether this very store wrote a record, and still knows that it did.
+    fn wrote(&self, key: &DocKey, kept: &Kept) -> Result<bool, ReplicaError<S::Error>> {
+        let record = kept.record.get();
+        Ok(record.writer.node == self.node
+            && self.instance()? == Some(record.writer.instance)
+            && record.seq <= self.last_written(key)?)
+    }
+}
+
+fn contained_key(key: &DocKey) -> Vec<u8> {
+    [b"contained/".as_slice(), &key.to_bytes()].concat()
+}
