@@ -13,5 +13,6 @@ pub mod net;
 pub mod node;
 pub mod rescue;
 pub mod run;
+pub mod sealing;
 pub mod search;
 pub mod store;
