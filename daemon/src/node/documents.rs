@@ -1,14 +1,21 @@
 //! This node's own documents: kept in automerge with their history, published as record and state.
 
+use fingerpost_proto::board::BoardState;
+use std::sync::atomic::Ordering;
+
 use fingerpost_proto::card::Card;
 use fingerpost_proto::certificate::{Delegation, FORMAT, Role};
 use fingerpost_proto::documents::{ChangeNote, OwnDocument};
-use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
+use fingerpost_proto::ids::{DocKey, DocName, NodeId, OrgId, RecordId};
+use fingerpost_proto::keys::sealing_recipient;
+use fingerpost_proto::limits;
+use fingerpost_proto::listing::ShardState;
 use fingerpost_proto::record::{Hash, Instance};
-use fingerpost_proto::replica::{Contained, Draft, Replica};
+use fingerpost_proto::replica::{Contained, Draft, Replica, State};
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 
+use super::names::card_of;
 use super::{Node, NodeError, lock, now_s};
 use crate::keys::random;
 use crate::store::SledStorage;
@@ -35,6 +42,15 @@ impl By {
         })
     }
 
+    /// What stands in a document's history of a change that this operation makes.
+    pub(super) fn note(&self, what: &str) -> ChangeNote {
+        ChangeNote {
+            who: self.who.clone(),
+            what: what.to_owned(),
+            operation: self.operation.clone(),
+        }
+    }
+
     /// A new operation of the node itself.
     ///
     /// # Errors
@@ -46,7 +62,7 @@ impl By {
 
 impl Node {
     /// Opens an own document. One whose history is lost (the store was begun anew) goes on from the state
-    /// that peers gave back.
+    /// that peers gave back, unless they keep its history sealed: that is taken in first.
     pub(super) fn own_document(
         &self,
         replica: &Replica<SledStorage>,
@@ -56,16 +72,19 @@ impl Node {
             return Ok(OwnDocument::load(&bytes, &self.actor)?);
         }
         let mut document = OwnDocument::new(&self.actor);
-        if let Some(shown) = replica.shown(key)? {
-            let state: serde_json::Value =
-                serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
-            let note = ChangeNote {
-                who: "this node".into(),
-                what: "taken back from the network".into(),
-                operation: String::new(),
-            };
-            document.update(&state, &note, i64::try_from(now_s()).unwrap_or(0))?;
+        let Some(shown) = replica.shown(key)? else {
+            return Ok(document);
+        };
+        if !self.exchanged.load(Ordering::Acquire) || self.awaits_history(replica, key) {
+            self.merging.notify_one();
+            return Err(NodeError::refused(
+                "the history of this document is just coming back from the network; nothing was changed",
+                "try again in a moment",
+            ));
         }
+        let state: serde_json::Value =
+            serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
+        document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
         Ok(document)
     }
 
@@ -98,8 +117,8 @@ impl Node {
         Ok(Signed::sign(delegation, root))
     }
 
-    /// Writes the new content of an own document and publishes it: automerge document, record and state
-    /// in one batch, flushed before anybody hears of it. Answers `None` if nothing changed.
+    /// Writes the new content of an own document and publishes it: automerge document, record, state and
+    /// sealed document in one batch, flushed before anybody hears of it. Answers `None` if nothing changed.
     pub(super) fn publish(
         &self,
         replica: &mut Replica<SledStorage>,
@@ -110,30 +129,111 @@ impl Node {
         by: &By,
     ) -> Result<Option<RecordId>, NodeError> {
         let mut document = self.own_document(replica, &key)?;
-        let note = ChangeNote {
-            who: by.who.clone(),
-            what: what.to_owned(),
-            operation: by.operation.clone(),
-        };
-        let changed = document.update(content, &note, i64::try_from(now_s()).unwrap_or(0))?;
+        let changed =
+            document.update(content, &by.note(what), i64::try_from(now_s()).unwrap_or(0))?;
         if !changed && replica.shown_id(&key)?.is_some() {
             return Ok(None);
         }
+        let contains = self.contained_by_own(replica, &key)?;
+        let heads = document.heads();
+        self.publish_document(replica, key, &document.save(), heads, state, contains)
+            .map(Some)
+    }
+
+    /// The undominated records that an own document contains. One without a history of its own is made from
+    /// what is shown.
+    pub(super) fn contained_by_own(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<Vec<RecordId>, NodeError> {
+        match replica.storage().get(Table::Own, &key.to_bytes())? {
+            Some(_) => Ok(replica.contained(key)?),
+            None => Ok(replica.shown_id(key)?.into_iter().collect()),
+        }
+    }
+
+    /// Publishes an own document as it stands, sealed to all that may write it. `state` is what it says;
+    /// `contains` are the undominated records whose edits are in it.
+    pub(super) fn publish_document(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        key: DocKey,
+        document: &[u8],
+        heads: Vec<[u8; 32]>,
+        state: Vec<u8>,
+        contains: Vec<RecordId>,
+    ) -> Result<RecordId, NodeError> {
+        let sealed = self.seal_own(replica, &key, document, &state);
         let draft = Draft {
             key,
             state,
-            heads: document.heads().into_iter().map(Hash).collect(),
+            heads: heads.into_iter().map(Hash).collect(),
             delegation: self.own_delegation(replica, &key.org)?,
-            contains: Contained::All,
-            sealed: None,
+            contains: Contained::These(contains),
+            sealed,
         };
         let mut also = Batch::default();
-        also.put(Table::Own, key.to_bytes(), document.save());
+        also.put(Table::Own, key.to_bytes(), document);
         let record = {
             let keys = lock(&self.keys);
             replica.publish(now_s(), draft, keys.node(), Instance(random()?), also)?
         };
-        Ok(Some(record.id()))
+        Ok(record.id())
+    }
+
+    /// Seals an own document to the organisation's nodes and its root key, by the card that is being
+    /// published or that is held. A document that cannot be sealed is published all the same: it is the
+    /// backup that is missing then, and the log says so.
+    fn seal_own(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+        document: &[u8],
+        state: &[u8],
+    ) -> Option<Vec<u8>> {
+        let card = match key.name {
+            DocName::Card => Card::parse(state).ok(),
+            _ => card_of(replica, &key.org),
+        };
+        let nodes = card.as_ref().map(nodes_of_card).unwrap_or_default();
+        let all = nodes.iter().map(NodeId::as_bytes);
+        let recipients: Vec<String> = all
+            .chain([key.org.as_bytes()])
+            .filter_map(sealing_recipient)
+            .collect();
+        match crate::sealing::seal(document, &recipients) {
+            Ok(sealed) if sealed.len() <= limits::SEALED_MAX_BYTES => Some(sealed),
+            Ok(sealed) => {
+                tracing::warn!(
+                    "{key} with its history is too large to be kept by others ({} KiB): they hold what it says, but not how it came about",
+                    sealed.len() / 1024
+                );
+                None
+            }
+            Err(error) => {
+                tracing::warn!("{key} could not be sealed: {error}");
+                None
+            }
+        }
+    }
+
+    /// Publishes all documents of an organisation anew, unchanged: after its nodes have changed, so that the
+    /// new ones can open what is sealed, and those that were revoked cannot.
+    pub(super) fn reseal(&self, org: &OrgId) -> Result<(), NodeError> {
+        let _edits = lock(&self.edits);
+        let mut replica = self.replica();
+        let keys: Vec<DocKey> = replica.documents_of(org).collect();
+        let mut published = Vec::new();
+        for key in keys {
+            let mut document = self.own_document(&replica, &key)?;
+            let state = state_of(key.name, &document.value()?)?;
+            let contains = self.contained_by_own(&replica, &key)?;
+            let heads = document.heads();
+            self.publish_document(&mut replica, key, &document.save(), heads, state, contains)?;
+            published.push(key);
+        }
+        self.released(replica, &published)
     }
 
     /// Flushes the store, then tells the network and the index of new records.
@@ -171,7 +271,16 @@ impl Node {
                 "wait until \"fingerpost status\" shows an exchange with a peer, then try again",
             )
         })?;
+        // While siblings differ, what this node's own document says is what an edit goes on from.
+        if !replica.unmerged(&key)?.is_empty() && self.has_own(replica, &key)? {
+            return Ok(self.own_document(replica, &key)?.get()?);
+        }
         Card::parse(&shown.state).map_err(NodeError::internal)
+    }
+
+    fn has_own(&self, replica: &Replica<SledStorage>, key: &DocKey) -> Result<bool, NodeError> {
+        let stored = replica.storage().get(Table::Own, &key.to_bytes())?;
+        Ok(stored.is_some())
     }
 
     /// Changes an own card and publishes it. Answers whether anything changed.
@@ -209,4 +318,60 @@ impl Node {
         let content = serde_json::to_value(card).map_err(NodeError::internal)?;
         self.publish(replica, key, &content, card.to_bytes(), what, by)
     }
+}
+
+/// The note in a history that begins anew.
+pub(super) fn taken_back() -> ChangeNote {
+    ChangeNote {
+        who: "this node".into(),
+        what: "taken back from the network".into(),
+        operation: String::new(),
+    }
+}
+
+/// The nodes that a card delegates and does not revoke, by what it claims: to seal to one more does no harm
+/// that its writer could not do anyway.
+fn nodes_of_card(card: &Card) -> Vec<NodeId> {
+    let revoked: Vec<NodeId> = card
+        .revocations
+        .iter()
+        .filter_map(|carried| Some(carried.claimed().ok()?.node))
+        .collect();
+    let nodes = card
+        .delegations
+        .iter()
+        .filter_map(|carried| Some(carried.claimed().ok()?.node));
+    nodes.filter(|node| !revoked.contains(node)).collect()
+}
+
+/// What an own document says, as the bytes of its state, under all rules of its kind.
+pub(super) fn state_of(name: DocName, value: &serde_json::Value) -> Result<Vec<u8>, NodeError> {
+    let bytes = match name {
+        DocName::Card => serde_json::from_value::<Card>(value.clone())
+            .map_err(not_such_a_document)?
+            .to_bytes(),
+        DocName::Listing(_) => serde_json::from_value::<ShardState>(value.clone())
+            .map_err(not_such_a_document)?
+            .to_bytes()
+            .map_err(|error| {
+                NodeError::bad_input(error.to_string(), "shorten what the message names")
+            })?,
+        DocName::Board => serde_json::from_value::<BoardState>(value.clone())
+            .map_err(not_such_a_document)?
+            .to_bytes()
+            .map_err(|error| {
+                NodeError::bad_input(error.to_string(), "shorten what the message names")
+            })?,
+    };
+    State::parse(name, &bytes).map_err(|refusal| {
+        NodeError::bad_input(refusal.to_string(), "shorten what the message names")
+    })?;
+    Ok(bytes)
+}
+
+fn not_such_a_document(error: serde_json::Error) -> NodeError {
+    NodeError::bad_input(
+        format!("the document does not hold what belongs there: {error}; nothing was changed"),
+        "undo what was changed last, or look at the node that wrote it",
+    )
 }

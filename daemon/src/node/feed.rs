@@ -35,8 +35,7 @@ impl Node {
                 Change::Document(key) => {
                     documents.extend(self.affected(key));
                 }
-                // No other node writes for an organisation of this one, so there is nothing to merge.
-                Change::Sealed(_) => {}
+                Change::Sealed(_) => self.merging.notify_one(),
                 Change::Roster(_) => self.note_roster_change(),
                 Change::Equivocation(key) => tracing::warn!(
                     "two different records at one place of {key}: a key of that organisation was copied; \

@@ -14,6 +14,7 @@ mod names;
 mod records;
 mod scheduler;
 mod sessions;
+mod siblings;
 mod status;
 mod view;
 
@@ -25,11 +26,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fingerpost_config::{Home, Settings};
 use fingerpost_proto::api::Traffic;
-use fingerpost_proto::ids::{DocKey, NodeId, OrgId};
+use fingerpost_proto::ids::{DocKey, NodeId, OrgId, RecordId};
 use fingerpost_proto::replica::{Replica, ReplicaError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::keys::{KeyError, Keys};
+use crate::merge::Worker;
 use crate::net::Net;
 use crate::rescue::Rescue;
 use crate::search::{OpenState, SearchError, SearchIndex};
@@ -40,6 +42,7 @@ pub use error::NodeError;
 pub use gossip::Outgoing;
 pub use scheduler::run as run_scheduler;
 pub use sessions::Patience;
+pub use siblings::run as run_merger;
 
 /// Most announcements that wait to be handed to the network. Gossip is a hint: what does not fit is
 /// found by the next sync.
@@ -67,6 +70,9 @@ pub enum OpenError {
     /// The store opens, but cannot be read, even when it is new.
     #[error("the store could not be read: {0}")]
     Replica(#[from] ReplicaError<StoreError>),
+    /// The system does not say which program this is.
+    #[error("the program could not be found that merges documents: {0}")]
+    Program(std::io::Error),
     /// The search index.
     #[error(transparent)]
     Index(#[from] SearchError),
@@ -88,6 +94,12 @@ pub struct Node {
     outgoing: mpsc::Sender<Outgoing>,
     /// Wakes the scheduler: something of ours changed, or a peer seems to know more.
     wake: Notify,
+    /// Wakes the merger: a sibling may have written something.
+    merging: Notify,
+    /// How to start merge workers.
+    merge_worker: Mutex<Worker>,
+    /// Siblings' records that could not be merged, and why.
+    given_up: Mutex<BTreeMap<(DocKey, RecordId), String>>,
     sessions: Mutex<sessions::Sessions>,
     refused: Mutex<BTreeMap<String, u64>>,
     traffic: Mutex<Traffic>,
@@ -214,6 +226,9 @@ impl Node {
             feeding: Mutex::new(()),
             outgoing: sender,
             wake: Notify::new(),
+            merging: Notify::new(),
+            merge_worker: Mutex::new(Worker::of_this_program().map_err(OpenError::Program)?),
+            given_up: Mutex::default(),
             sessions: Mutex::default(),
             refused: Mutex::default(),
             traffic: Mutex::default(),

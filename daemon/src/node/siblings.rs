@@ -1,0 +1,439 @@
+//! Siblings: other nodes that write for an organisation of this one. What they write comes sealed through any
+//! peer, is merged by a worker, and what people must decide is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fingerpost_proto::api::{
+    ConflictInfo, ConflictValue, Conflicts, Edited, ErrorCode, Resolve, Unmerged,
+};
+use fingerpost_proto::documents::{Conflict, OwnDocument};
+use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
+use fingerpost_proto::listing::Changes;
+use fingerpost_proto::record::Hash;
+use fingerpost_proto::replica::Replica;
+use fingerpost_proto::storage::{Batch, Storage, Table};
+use zeroize::Zeroizing;
+
+use super::documents::{By, state_of, taken_back};
+use super::names::org_ref;
+use super::{Node, NodeError, lock, now_s};
+use crate::keys::random;
+use crate::merge::{Answer, DOCUMENT_MAX_BYTES, MergeError, Request, Worker};
+use crate::store::SledStorage;
+
+/// After what went wrong for now, how long until the next try.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
+/// Merges what siblings wrote whenever something arrives, until `stop`.
+pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        node.merge_all().await;
+        tokio::select! {
+            () = node.merging.notified() => {}
+            () = tokio::time::sleep(TRY_AGAIN) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// A sealed document that is to be merged, opened.
+struct Job {
+    key: DocKey,
+    record: RecordId,
+    own: Vec<u8>,
+    sibling: Zeroizing<Vec<u8>>,
+    /// Whether the record is undominated. If not, only its history is wanted, for lack of anything newer.
+    current: bool,
+}
+
+/// Why one merge came to nothing; this node's own document is as it was.
+enum Failed {
+    /// Something is wrong with this node just now.
+    ForNow(String),
+    /// Something is wrong with what the sibling wrote.
+    ForGood(String),
+}
+
+impl From<NodeError> for Failed {
+    fn from(error: NodeError) -> Self {
+        match error.0.code {
+            ErrorCode::Internal => Self::ForNow(error.to_string()),
+            _ => Self::ForGood(error.to_string()),
+        }
+    }
+}
+
+impl From<MergeError> for Failed {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Start(_) | MergeError::Overdue => Self::ForNow(error.to_string()),
+            MergeError::TooLarge | MergeError::Refused => Self::ForGood(error.to_string()),
+        }
+    }
+}
+
+impl Node {
+    /// Has merge workers started from another program than this one, for programs that embed a node.
+    pub fn set_merge_worker(&self, program: PathBuf) {
+        *lock(&self.merge_worker) = Worker::of(program);
+    }
+
+    /// Takes in all that siblings wrote and that is here sealed.
+    async fn merge_all(self: &Arc<Self>) {
+        loop {
+            let node = Arc::clone(self);
+            let found = tokio::task::spawn_blocking(move || node.next_job()).await;
+            match found {
+                Ok(Ok(Some(job))) => {
+                    let (key, record) = (job.key, job.record);
+                    match self.merge_one(job).await {
+                        Ok(()) => {}
+                        Err(Failed::ForNow(error)) => {
+                            tracing::warn!(
+                                "{key} could not be merged, and is tried again: {error}"
+                            );
+                            return;
+                        }
+                        Err(Failed::ForGood(reason)) => {
+                            tracing::warn!("what a sibling wrote in {key} is refused: {reason}");
+                            self.count_refusal("merge");
+                            lock(&self.given_up).insert((key, record), reason);
+                        }
+                    }
+                }
+                Ok(Ok(None)) => return,
+                Ok(Err(error)) => {
+                    tracing::error!("siblings' documents could not be looked at: {error}");
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The next sealed document to be merged, opened. What cannot be opened is given up.
+    fn next_job(&self) -> Result<Option<Job>, NodeError> {
+        let replica = self.replica();
+        for org in replica.own().clone() {
+            let keys: Vec<DocKey> = replica.documents_of(&org).collect();
+            for key in keys {
+                for (record, current) in self.wanted_sealed(&replica, &key)? {
+                    match self.open_sealed(&replica, &key, &record) {
+                        Ok(sibling) => {
+                            let own = replica.storage().get(Table::Own, &key.to_bytes())?;
+                            return Ok(Some(Job {
+                                key,
+                                record,
+                                own: own.unwrap_or_default(),
+                                sibling,
+                                current,
+                            }));
+                        }
+                        Err(error) => {
+                            lock(&self.given_up).insert((key, record), error.to_string());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The sealed documents of siblings that are not merged and not given up.
+    fn wanted_sealed(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<Vec<(RecordId, bool)>, NodeError> {
+        let given_up = lock(&self.given_up);
+        let hopeful = |record: &RecordId| !given_up.contains_key(&(*key, *record));
+        let unmerged = replica.unmerged(key)?;
+        let mut wanted: Vec<(RecordId, bool)> = unmerged
+            .iter()
+            .filter(|it| it.sealed && hopeful(&it.id))
+            .map(|it| (it.id, true))
+            .collect();
+        let has_own = replica
+            .storage()
+            .get(Table::Own, &key.to_bytes())?
+            .is_some();
+        if wanted.is_empty() && !has_own {
+            // The owner was lost between a record and its sealed document: an older history is better than none.
+            let older = replica.sealed_ids(key);
+            wanted.extend(older.into_iter().filter(hopeful).map(|id| (id, false)));
+        }
+        Ok(wanted)
+    }
+
+    /// Whether a history of a document is here sealed that was not tried in vain.
+    pub(super) fn awaits_history(&self, replica: &Replica<SledStorage>, key: &DocKey) -> bool {
+        let given_up = lock(&self.given_up);
+        let sealed = replica.sealed_ids(key);
+        sealed.iter().any(|id| !given_up.contains_key(&(*key, *id)))
+    }
+
+    fn open_sealed(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+        record: &RecordId,
+    ) -> Result<Zeroizing<Vec<u8>>, NodeError> {
+        let bytes = replica.sealed_bytes(key, record)?.unwrap_or_default();
+        let identities: Vec<Zeroizing<String>> = {
+            let keys = lock(&self.keys);
+            let root = keys.org(&key.org).map(|root| root.sealing_identity());
+            std::iter::once(keys.node().sealing_identity())
+                .chain(root)
+                .collect()
+        };
+        crate::sealing::open(&bytes, &identities, DOCUMENT_MAX_BYTES).map_err(|error| {
+            NodeError::bad_input(error.to_string(), "look at the node that sealed it")
+        })
+    }
+
+    async fn merge_one(self: &Arc<Self>, job: Job) -> Result<(), Failed> {
+        let worker = lock(&self.merge_worker).clone();
+        let request = Request {
+            own: job.own.clone(),
+            sibling: job.sibling.to_vec(),
+            actor: random().map_err(NodeError::from)?,
+            now_s: now_s(),
+        };
+        let answer = worker.merge(&request).await?;
+        let node = Arc::clone(self);
+        let took = tokio::task::spawn_blocking(move || node.take_merged(&job, &answer));
+        Ok(took.await.map_err(NodeError::internal)??)
+    }
+
+    /// Keeps a merged document, and publishes it if it is this node's turn to end the difference. If this
+    /// node's own changed while the worker ran, nothing is done: [`Node::next_job`] finds the same again.
+    fn take_merged(&self, job: &Job, answer: &Answer) -> Result<(), NodeError> {
+        let _edits = lock(&self.edits);
+        let mut replica = self.replica();
+        let key = job.key;
+        let own = replica.storage().get(Table::Own, &key.to_bytes())?;
+        if own.unwrap_or_default() != job.own {
+            return Ok(());
+        }
+        let mut answer = answer.clone();
+        let mut contains = replica.contained(&key)?;
+        if job.current {
+            contains.push(job.record);
+        } else if let Some(shown) = replica.shown(&key)? {
+            self.carry_on(&mut answer, &shown.state)?;
+            contains.push(shown.record.id());
+        }
+        let value: serde_json::Value =
+            serde_json::from_slice(&answer.value).map_err(NodeError::internal)?;
+        let state = state_of(key.name, &value)?;
+        for id in &answer.kept {
+            tracing::info!(
+                "{id} in {key} was changed on one node and removed on another: it is kept"
+            );
+        }
+        let mut batch = Batch::default();
+        batch.put(Table::Own, key.to_bytes(), answer.document.as_slice());
+        Replica::<SledStorage>::note_contained(&mut batch, &key, &contains);
+        replica.storage_mut().commit(batch)?;
+        let published = if replica.is_to_publish_merge(&key)? && self.may_write(&replica, &key)? {
+            let contains = replica.contained(&key)?;
+            self.publish_document(
+                &mut replica,
+                key,
+                &answer.document,
+                answer.heads,
+                state,
+                contains,
+            )?;
+            vec![key]
+        } else {
+            replica.storage_mut().flush()?;
+            Vec::new()
+        };
+        self.released(replica, &published)?;
+        Ok(())
+    }
+
+    /// Adds to an older history the state that was published after it.
+    fn carry_on(&self, answer: &mut Answer, state: &[u8]) -> Result<(), NodeError> {
+        let mut document = OwnDocument::load(&answer.document, &self.actor)?;
+        let state: serde_json::Value =
+            serde_json::from_slice(state).map_err(NodeError::internal)?;
+        document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
+        answer.value = serde_json::to_vec(&document.value()?).map_err(NodeError::internal)?;
+        answer.heads = document.heads();
+        answer.document = document.save();
+        Ok(())
+    }
+
+    /// Whether this node's role lets it write a document.
+    fn may_write(&self, replica: &Replica<SledStorage>, key: &DocKey) -> Result<bool, NodeError> {
+        let delegation = self.own_delegation(replica, &key.org)?;
+        Ok(delegation.get().role.may_write(key.name))
+    }
+
+    /// What siblings wrote differently at one time, and what of theirs is not merged.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn conflicts(&self, org: &OrgId) -> Result<Conflicts, NodeError> {
+        let replica = self.replica();
+        let (mut conflicts, mut unmerged) = (Vec::new(), Vec::new());
+        let keys: Vec<DocKey> = replica.documents_of(org).collect();
+        for key in keys {
+            let lacking = replica.unmerged(&key)?;
+            unmerged.extend(lacking.iter().map(|it| Unmerged {
+                document: key.name,
+                node: it.node,
+                issued_at_s: it.issued_at_s,
+                reason: self.why_unmerged(&key, &it.id, it.sealed),
+            }));
+            if replica
+                .storage()
+                .get(Table::Own, &key.to_bytes())?
+                .is_none()
+            {
+                continue;
+            }
+            let mut document = self.own_document(&replica, &key)?;
+            let value = document.value()?;
+            for conflict in document.conflicts()? {
+                conflicts.push(told(key.name, &value, conflict));
+            }
+        }
+        Ok(Conflicts {
+            organisation: org_ref(&replica, org),
+            conflicts,
+            unmerged,
+        })
+    }
+
+    fn why_unmerged(&self, key: &DocKey, record: &RecordId, sealed: bool) -> String {
+        match lock(&self.given_up).get(&(*key, *record)) {
+            Some(reason) => reason.clone(),
+            None if sealed => "it is just being merged".into(),
+            None => {
+                "the history behind it has not arrived: an exchange with a member brings it".into()
+            }
+        }
+    }
+
+    /// Ends a conflict as a person chose, and publishes that.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn resolve(&self, org: &OrgId, request: &Resolve, by: &By) -> Result<Edited, NodeError> {
+        let _edits = lock(&self.edits);
+        let mut replica = self.replica();
+        let keys: Vec<DocKey> = replica.documents_of(org).collect();
+        for key in keys {
+            if replica
+                .storage()
+                .get(Table::Own, &key.to_bytes())?
+                .is_none()
+            {
+                continue;
+            }
+            let mut document = self.own_document(&replica, &key)?;
+            let conflicts = document.conflicts()?;
+            let wanted = conflicts
+                .iter()
+                .find(|conflict| conflict_id(key.name, conflict) == request.id.trim());
+            let Some(conflict) = wanted else { continue };
+            let field = conflict.path.join("/");
+            let index = request.keep.wrapping_sub(1);
+            if conflict.values.get(index).is_none() {
+                return Err(NodeError::bad_input(
+                    format!(
+                        "{field} has {} values, and {} names none of them; nothing was changed",
+                        conflict.values.len(),
+                        request.keep
+                    ),
+                    "fingerpost conflicts shows them with their numbers, from 1",
+                ));
+            }
+            let note = by.note(&format!("conflict resolved: {field}"));
+            document.resolve(conflict, index, &note, i64::try_from(now_s()).unwrap_or(0))?;
+            let state = state_of(key.name, &document.value()?)?;
+            let contains = self.contained_by_own(&replica, &key)?;
+            let heads = document.heads();
+            let saved = document.save();
+            let record =
+                self.publish_document(&mut replica, key, &saved, heads, state, contains)?;
+            let organisation = org_ref(&replica, org);
+            self.released(replica, &[key])?;
+            return Ok(Edited {
+                organisation,
+                changes: Changes::default(),
+                summary: format!("conflict resolved: {field}"),
+                records: vec![record],
+                service: None,
+                notes: Vec::new(),
+            });
+        }
+        Err(NodeError::not_found(
+            format!(
+                "no conflict is called {}; it may have been resolved on another node. Nothing was changed",
+                request.id
+            ),
+            "fingerpost conflicts shows those that there are",
+        ))
+    }
+}
+
+fn told(document: DocName, value: &serde_json::Value, conflict: Conflict) -> ConflictInfo {
+    ConflictInfo {
+        id: conflict_id(document, &conflict),
+        document,
+        about: about(document, value, &conflict.path),
+        field: conflict.path.join("/"),
+        values: conflict
+            .values
+            .into_iter()
+            .map(|it| ConflictValue {
+                value: it.value,
+                who: it.who,
+                at_s: u64::try_from(it.time_s).unwrap_or(0),
+            })
+            .collect(),
+    }
+}
+
+/// Ten hexadecimal digits over the place and the values, which are the same on every node.
+fn conflict_id(document: DocName, conflict: &Conflict) -> String {
+    let mut parts = vec![document.to_string(), conflict.path.join("/")];
+    let mut values: Vec<String> = conflict
+        .values
+        .iter()
+        .map(|it| it.value.to_string())
+        .collect();
+    values.sort();
+    parts.extend(values);
+    let hash = Hash::of(parts.join("\0").as_bytes()).0;
+    let head = hash.first_chunk::<5>().copied().unwrap_or_default();
+    data_encoding::HEXLOWER.encode(&head)
+}
+
+/// What a conflict is about, for people: the name of the service it is in, or of the document.
+fn about(document: DocName, value: &serde_json::Value, path: &[String]) -> String {
+    let named = match path {
+        [collection, id, ..] => value
+            .get(collection)
+            .and_then(|entities| entities.as_array())
+            .and_then(|entities| {
+                entities
+                    .iter()
+                    .find(|it| it.get("id").is_some_and(|it| it == id))
+            })
+            .and_then(|entity| entity.get("name")?.as_str()),
+        _ => None,
+    };
+    match (named, document) {
+        (Some(name), _) => name.to_owned(),
+        (None, DocName::Card) => "the card".into(),
+        (None, DocName::Board) => "the board".into(),
+        (None, DocName::Listing(_)) => "the listing".into(),
+    }
+}
