@@ -5,6 +5,7 @@ mod keeping;
 mod limits;
 mod order;
 mod refusals;
+mod siblings;
 
 use super::*;
 use crate::charter::Charter;

@@ -1,0 +1,330 @@
+//! Siblings that are never online together, and the peer that keeps their documents sealed for them.
+//!
+//! The replica does not look into what is sealed, so here the "sealed" bytes are the document as it is.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::certificate::Role;
+use crate::documents::{ChangeNote, OwnDocument};
+use crate::record::Hash;
+use crate::testing::{NOW_S, listing};
+
+const SHARD: DocName = DocName::Listing(0);
+
+/// A node of the organisation: its replica, and its document beside it.
+struct Sibling {
+    party: Party,
+    replica: Replica<MemoryStorage>,
+    actor: [u8; 16],
+}
+
+fn note() -> ChangeNote {
+    ChangeNote::default()
+}
+
+impl Sibling {
+    fn key(&self) -> DocKey {
+        self.party.doc(SHARD)
+    }
+
+    fn document(&self) -> OwnDocument {
+        let stored = self
+            .replica
+            .storage()
+            .get(Table::Own, &self.key().to_bytes())
+            .unwrap();
+        match stored {
+            Some(bytes) => OwnDocument::load(&bytes, &self.actor).unwrap(),
+            None => OwnDocument::new(&self.actor),
+        }
+    }
+
+    fn publish(&mut self, document: &mut OwnDocument) {
+        let state = serde_json::to_vec(&document.value().unwrap()).unwrap();
+        let state = crate::listing::ShardState::parse(&state, 0)
+            .unwrap()
+            .to_bytes()
+            .unwrap();
+        let bytes = document.save();
+        let mut also = Batch::default();
+        also.put(Table::Own, self.key().to_bytes(), bytes.clone());
+        let draft = Draft {
+            key: self.key(),
+            state,
+            heads: document.heads().into_iter().map(Hash).collect(),
+            delegation: self.party.delegation.clone(),
+            contains: Contained::These(self.replica.contained(&self.key()).unwrap()),
+            sealed: Some(bytes),
+        };
+        self.replica
+            .publish(NOW_S, draft, &self.party.node, self.party.instance, also)
+            .unwrap();
+    }
+
+    /// Sets the name of one service.
+    fn edit(&mut self, service: usize, name: &str) {
+        let mut document = self.document();
+        let mut value = document.value().unwrap();
+        value["services"][service]["name"] = json!(name);
+        document.update(&value, &note(), 1).unwrap();
+        self.publish(&mut document);
+    }
+
+    /// What a daemon does when something arrived: takes in what is sealed, and ends the difference if it is
+    /// its turn.
+    fn merge(&mut self) {
+        let key = self.key();
+        for lacking in self.replica.unmerged(&key).unwrap() {
+            if !lacking.sealed {
+                continue;
+            }
+            let bytes = self.replica.sealed_bytes(&key, &lacking.id).unwrap();
+            let mut theirs = OwnDocument::load(&bytes.unwrap(), &[99; 16]).unwrap();
+            let mut document = self.document();
+            document.merge(&mut theirs, &note(), 2).unwrap();
+            let mut contained = self.replica.contained(&key).unwrap();
+            contained.push(lacking.id);
+            let mut batch = Batch::default();
+            batch.put(Table::Own, key.to_bytes(), document.save());
+            Replica::<MemoryStorage>::note_contained(&mut batch, &key, &contained);
+            self.replica.storage_mut().commit(batch).unwrap();
+        }
+        if self.replica.is_to_publish_merge(&key).unwrap() {
+            let mut document = self.document();
+            self.publish(&mut document);
+        }
+    }
+}
+
+/// Gives `to` all that `from` holds of a document.
+fn carry(from: &Replica<MemoryStorage>, to: &mut Replica<MemoryStorage>, key: &DocKey) {
+    let sealed = from.sealed_ids(key);
+    let sealed = sealed
+        .iter()
+        .filter_map(|id| from.sealed_item(key, id).unwrap());
+    for item in from.items(key).unwrap().into_iter().chain(sealed) {
+        let outcome = send(to, item);
+        assert!(!matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    }
+}
+
+/// Siblings with the same document, and a peer of another organisation.
+fn family(count: u32) -> (Vec<Sibling>, Replica<MemoryStorage>) {
+    let World {
+        charter, founder, ..
+    } = world();
+    let network = charter.network();
+    let member = Party::new(2);
+    let mut peer = member.replica(&[&charter]);
+    member.publish(
+        &mut peer,
+        DocName::Card,
+        &member.card(&[(network, 1, &[&founder])]).to_bytes(),
+    );
+    let mut card = founder.card(&[(network, 1, &[])]);
+    let parties: Vec<Party> = (0..count)
+        .map(|n| Party::on(1, 100 + n, Role::Admin))
+        .collect();
+    card.delegations = parties
+        .iter()
+        .map(|party| crate::signed::Carry::new(&party.delegation))
+        .collect();
+    let mut siblings: Vec<Sibling> = (0..)
+        .zip(parties)
+        .map(|(n, party)| Sibling {
+            replica: party.replica(&[&charter]),
+            party,
+            actor: [n; 16],
+        })
+        .collect();
+    let first = &mut siblings[0];
+    first
+        .party
+        .publish(&mut first.replica, DocName::Card, &card.to_bytes());
+    let mut document = OwnDocument::new(&[77; 16]);
+    let start: Value = serde_json::from_slice(&listing(0, 3, "start")).unwrap();
+    document.update(&start, &note(), 1).unwrap();
+    first.publish(&mut document);
+    let (key, card) = (first.key(), first.party.doc(DocName::Card));
+    for key in [card, key] {
+        carry(&siblings[0].replica, &mut peer, &key);
+        for sibling in &mut siblings[1..] {
+            carry(&peer, &mut sibling.replica, &key);
+        }
+    }
+    for sibling in &mut siblings {
+        sibling.merge();
+    }
+    (siblings, peer)
+}
+
+fn shows_the_same(
+    one: &Replica<MemoryStorage>,
+    another: &Replica<MemoryStorage>,
+    key: &DocKey,
+) -> bool {
+    one.record_ids(key) == another.record_ids(key)
+        && one.shown(key).unwrap() == another.shown(key).unwrap()
+}
+
+fn meet(sibling: &mut Sibling, peer: &mut Replica<MemoryStorage>) {
+    let key = sibling.key();
+    carry(&sibling.replica, peer, &key);
+    carry(peer, &mut sibling.replica, &key);
+    sibling.merge();
+    carry(&sibling.replica, peer, &key);
+}
+
+#[test]
+fn edits_of_siblings_that_never_meet_all_stand_and_nobody_shows_a_mixture() {
+    let (mut siblings, mut peer) = family(2);
+    let key = siblings[0].key();
+    siblings[0].edit(1, "one");
+    siblings[0].edit(0, "both, by one");
+    siblings[1].edit(2, "two");
+    siblings[1].edit(0, "both, by two");
+    let states: Vec<Vec<u8>> = siblings
+        .iter()
+        .map(|sibling| sibling.replica.shown(&key).unwrap().unwrap().state)
+        .collect();
+    carry(&siblings[0].replica, &mut peer, &key);
+    carry(&siblings[1].replica, &mut peer, &key);
+    let shown = peer.shown(&key).unwrap().unwrap();
+    assert_eq!(shown.concurrent, 1);
+    assert!(
+        states.contains(&shown.state),
+        "one of the two, and no mixture"
+    );
+    // The first comes online again, alone with the peer, and then the second.
+    meet(&mut siblings[0], &mut peer);
+    let shown = peer.shown(&key).unwrap().unwrap();
+    assert_eq!(shown.concurrent, 0, "the first has merged and ended it");
+    let merged: Value = serde_json::from_slice(&shown.state).unwrap();
+    assert_eq!(merged["services"][1]["name"], "one");
+    assert_eq!(merged["services"][2]["name"], "two");
+    meet(&mut siblings[1], &mut peer);
+    for sibling in &mut siblings {
+        assert!(shows_the_same(&sibling.replica, &peer, &key));
+        let conflicts = sibling.document().conflicts().unwrap();
+        let paths: Vec<String> = conflicts.iter().map(|it| it.path.join("/")).collect();
+        assert_eq!(paths, ["services/service-0/name"]);
+    }
+    // The peer keeps the newest sealed document, and none of what it contains.
+    assert_eq!(peer.sealed_ids(&key).len(), 1);
+}
+
+#[test]
+fn an_edit_before_the_merge_leaves_the_siblings_record_beside_it() {
+    let (mut siblings, mut peer) = family(2);
+    let key = siblings[0].key();
+    siblings[1].edit(2, "two");
+    // Its record arrives, its sealed document does not.
+    for item in siblings[1].replica.items(&key).unwrap() {
+        send(&mut siblings[0].replica, item);
+    }
+    siblings[0].merge();
+    assert_eq!(siblings[0].replica.unmerged(&key).unwrap().len(), 1);
+    siblings[0].edit(1, "one");
+    assert_eq!(siblings[0].replica.record_ids(&key).len(), 2);
+    carry(&siblings[1].replica, &mut peer, &key);
+    meet(&mut siblings[0], &mut peer);
+    let shown = siblings[0].replica.shown(&key).unwrap().unwrap();
+    let merged: Value = serde_json::from_slice(&shown.state).unwrap();
+    assert_eq!(merged["services"][1]["name"], "one");
+    assert_eq!(merged["services"][2]["name"], "two");
+    assert_eq!(shown.concurrent, 0);
+}
+
+#[test]
+fn siblings_that_merge_at_once_come_to_an_end() {
+    let (mut siblings, _) = family(3);
+    let key = siblings[0].key();
+    for (n, sibling) in siblings.iter_mut().enumerate() {
+        sibling.edit(n, &format!("by {n}"));
+    }
+    let mut rounds = 0;
+    loop {
+        // Everybody hears everybody before anybody does anything: the worst case.
+        let items: Vec<Item> = siblings
+            .iter()
+            .flat_map(|sibling| {
+                let sealed = sibling.replica.sealed_ids(&key);
+                let sealed: Vec<Item> = sealed
+                    .iter()
+                    .filter_map(|id| sibling.replica.sealed_item(&key, id).unwrap())
+                    .collect();
+                let records = sibling.replica.items(&key).unwrap();
+                records.into_iter().chain(sealed)
+            })
+            .collect();
+        for sibling in &mut siblings {
+            for item in &items {
+                send(&mut sibling.replica, item.clone());
+            }
+        }
+        let settled = siblings
+            .iter()
+            .all(|sibling| sibling.replica.record_ids(&key).len() == 1);
+        if settled {
+            break;
+        }
+        for sibling in &mut siblings {
+            sibling.merge();
+        }
+        rounds += 1;
+        assert!(rounds < 6, "it goes on and on");
+    }
+    let shown = siblings[0].replica.shown(&key).unwrap().unwrap();
+    let merged: Value = serde_json::from_slice(&shown.state).unwrap();
+    for n in 0..3 {
+        assert_eq!(merged["services"][n]["name"], format!("by {n}"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever siblings write and whenever they meet the peer: in the end there is one record, everybody
+    /// shows it, and each service's name is the last that somebody gave it, or one of a conflict's.
+    #[test]
+    fn whatever_happens_there_is_one_state_in_the_end_and_nothing_is_lost(
+        steps in prop::collection::vec((0usize..3, 0usize..3, any::<bool>()), 1..24),
+    ) {
+        let (mut siblings, mut peer) = family(3);
+        let key = siblings[0].key();
+        for (at, (who, service, meets)) in steps.iter().enumerate() {
+            let name = format!("{at} by {who}");
+            siblings[*who].edit(*service, &name);
+            if *meets {
+                meet(&mut siblings[*who], &mut peer);
+            }
+        }
+        for _ in 0..4 {
+            for sibling in &mut siblings {
+                meet(sibling, &mut peer);
+            }
+        }
+        prop_assert_eq!(peer.record_ids(&key).len(), 1);
+        for sibling in &mut siblings {
+            prop_assert!(shows_the_same(&sibling.replica, &peer, &key));
+            prop_assert!(sibling.replica.unmerged(&key).unwrap().is_empty());
+        }
+        let mut document = siblings[0].document();
+        let all: Vec<String> = document
+            .conflicts()
+            .unwrap()
+            .iter()
+            .flat_map(|conflict| conflict.values.iter().map(|it| it.value.to_string()))
+            .collect();
+        let shown = document.value().unwrap().to_string();
+        // The very last edit of each service was made by somebody who knew or did not know of others: it is there.
+        for service in 0..3 {
+            let latest = steps.iter().enumerate().rev().find(|(_, (_, s, _))| *s == service);
+            let Some((at, (who, ..))) = latest else { continue };
+            let name = format!("\"{at} by {who}\"");
+            prop_assert!(shown.contains(&name) || all.contains(&name), "{name}");
+        }
+    }
+}
