@@ -94,6 +94,8 @@ pub const FRAME_MAX_BYTES: usize = 1024 * 1024;
 pub const FRAME_FILL_BYTES: usize = 192 * 1024;
 /// Most items in one frame.
 pub const ITEMS_MAX: u64 = 4096;
+/// Most cards by which a node introduces itself, and most delegations.
+pub const INTRODUCTION_MAX_ITEMS: usize = 64;
 /// Largest message of range-based reconciliation, in bytes.
 pub const RECONCILE_FRAME_MAX_BYTES: u64 = 64 * 1024;
 /// Most rounds of reconciliation in one scope of one session.

@@ -415,7 +415,13 @@ impl Talk {
     async fn introduce(&mut self, network: NetworkId) {
         let tags = vec![self.tag(network)];
         self.say(&[Frame::Networks { tags: tags.clone() }]).await;
-        assert_eq!(self.hear().await, Some(Frame::Networks { tags }));
+        assert_eq!(
+            self.hear().await,
+            Some(Frame::Networks {
+                tags,
+                known: Vec::new()
+            })
+        );
     }
 
     /// Sends items in a scope, as the one who began, and hears those of the node.

@@ -390,6 +390,12 @@ impl<S: Storage> Replica<S> {
             .is_some_and(|network| network.active)
     }
 
+    /// The networks that this node takes part in.
+    pub(crate) fn active_networks(&self) -> impl Iterator<Item = NetworkId> + '_ {
+        let active = self.networks.iter().filter(|(_, network)| network.active);
+        active.map(|(id, _)| *id)
+    }
+
     /// The charter of a network that this node knows.
     pub fn charter(&self, network: &NetworkId) -> Option<&Charter> {
         self.networks.get(network).map(|network| &network.charter)

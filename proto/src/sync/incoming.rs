@@ -23,6 +23,18 @@ impl Incoming {
                 Frame::Items { items: Vec::new() },
                 items.into_iter().map(Item::check).collect(),
             ),
+            Frame::Introduce {
+                items,
+                delegations,
+                known,
+            } => (
+                Frame::Introduce {
+                    items: Vec::new(),
+                    delegations,
+                    known,
+                },
+                items.into_iter().map(Item::check).collect(),
+            ),
             other => (other, Vec::new()),
         };
         Ok(Self {

@@ -5,6 +5,7 @@ mod keeping;
 mod limits;
 mod order;
 mod refusals;
+mod replaced;
 mod siblings;
 
 use super::*;
