@@ -1,7 +1,7 @@
 //! This node's own documents: kept in automerge with their history, published as record and state.
 
 use fingerpost_proto::card::Card;
-use fingerpost_proto::certificate::{Delegation, FORMAT, Role};
+use fingerpost_proto::certificate::{Delegation, Role};
 use fingerpost_proto::documents::{ChangeNote, OwnDocument};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
 use fingerpost_proto::record::{Hash, Instance};
@@ -9,6 +9,7 @@ use fingerpost_proto::replica::{Contained, Draft, Replica};
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 
+use super::nodes::new_delegation;
 use super::{Node, NodeError, lock, now_s};
 use crate::keys::random;
 use crate::store::SledStorage;
@@ -79,23 +80,11 @@ impl Node {
         if let Some(delegation) = replica.delegation(org, &self.id())? {
             return Ok(delegation);
         }
-        let keys = lock(&self.keys);
-        let root = keys.org(org).ok_or_else(|| {
-            NodeError::refused(
-                "this node does not hold the key of that organisation; nothing was changed",
-                "run the command on the organisation's own node",
-            )
-        })?;
-        let delegation = Delegation {
-            format: FORMAT,
-            org: *org,
-            node: self.id(),
-            role: Role::Admin,
-            // A clock that is set right later must not make this node's first records invalid.
-            not_before_s: now_s().saturating_sub(24 * 60 * 60),
-            not_after_s: None,
-        };
-        Ok(Signed::sign(delegation, root))
+        if let Some(delegation) = lock(&self.keys).delegation(org) {
+            return Ok(delegation.clone());
+        }
+        let root = self.root_key(org)?;
+        Ok(new_delegation(&root, self.id(), Role::Admin))
     }
 
     /// Writes the new content of an own document and publishes it: automerge document, record and state
@@ -109,6 +98,7 @@ impl Node {
         what: &str,
         by: &By,
     ) -> Result<Option<RecordId>, NodeError> {
+        self.check_not_moving(replica, &key.org, key.name)?;
         let mut document = self.own_document(replica, &key)?;
         let note = ChangeNote {
             who: by.who.clone(),

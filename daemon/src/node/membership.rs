@@ -395,7 +395,7 @@ impl Node {
         }
     }
 
-    fn depart(
+    pub(super) fn depart(
         &self,
         network: NetworkId,
         org: &OrgId,

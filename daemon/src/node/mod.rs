@@ -8,13 +8,19 @@ mod documents;
 mod error;
 mod feed;
 mod gossip;
+mod kept_keys;
 mod listing;
 mod membership;
 mod names;
+mod nodes;
+mod passes;
 mod records;
+mod rekey;
+mod restore;
 mod scheduler;
 mod sessions;
 mod status;
+mod tasks;
 mod view;
 
 use std::collections::BTreeMap;
@@ -40,6 +46,7 @@ pub use error::NodeError;
 pub use gossip::Outgoing;
 pub use scheduler::run as run_scheduler;
 pub use sessions::Patience;
+pub use tasks::run as run_tasks;
 
 /// Most announcements that wait to be handed to the network. Gossip is a hint: what does not fit is
 /// found by the next sync.
@@ -88,6 +95,8 @@ pub struct Node {
     outgoing: mpsc::Sender<Outgoing>,
     /// Wakes the scheduler: something of ours changed, or a peer seems to know more.
     wake: Notify,
+    /// Wakes what goes on with tasks: something happened that one may be waiting for.
+    tending: Notify,
     sessions: Mutex<sessions::Sessions>,
     refused: Mutex<BTreeMap<String, u64>>,
     traffic: Mutex<Traffic>,
@@ -214,6 +223,7 @@ impl Node {
             feeding: Mutex::new(()),
             outgoing: sender,
             wake: Notify::new(),
+            tending: Notify::new(),
             sessions: Mutex::default(),
             refused: Mutex::default(),
             traffic: Mutex::default(),

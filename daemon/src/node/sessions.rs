@@ -337,7 +337,7 @@ impl Node {
         Err(last)
     }
 
-    async fn try_fetch_charter(
+    pub(super) async fn try_fetch_charter(
         &self,
         node: NodeId,
         network: NetworkId,
