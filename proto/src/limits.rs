@@ -85,6 +85,8 @@ pub const SEALED_EVERYWHERE_MAX_ORGS: usize = 32;
 pub const SEALED_KEEPERS: u64 = 12;
 /// Longest ticket, in characters.
 pub const TICKET_MAX_CHARS: usize = 500;
+/// Longest pass for another node, in characters, white space included.
+pub const PASS_MAX_CHARS: usize = 16 * 1024;
 /// Most addresses in a ticket or an announcement.
 pub const ADDRESSES_MAX: usize = 8;
 

@@ -20,8 +20,8 @@ use super::{ApiFailure, Who};
 use crate::node::{By, Node, NodeError};
 use crate::search::{Kind, Query as SearchQuery};
 
-type Answer<T> = Result<Json<T>, ApiFailure>;
-type NodeState = State<Arc<Node>>;
+pub(super) type Answer<T> = Result<Json<T>, ApiFailure>;
+pub(super) type NodeState = State<Arc<Node>>;
 
 /// Room for a listing file, and as much for records in base64.
 const BODY_MAX_BYTES: usize = limits::IMPORT_MAX_BYTES + 1024;
@@ -49,6 +49,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .route("/v1/invitations", post(invite))
         .route("/v1/members", get(members))
         .route("/v1/records", get(export_records).post(import_records))
+        .merge(super::routes_nodes::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
 }
@@ -62,8 +63,8 @@ async fn unknown() -> ApiFailure {
 }
 
 #[derive(Deserialize)]
-struct OrgParam {
-    org: Option<String>,
+pub(super) struct OrgParam {
+    pub(super) org: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +94,7 @@ struct RecordParams {
     document: Option<String>,
 }
 
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, NodeError> {
+pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, NodeError> {
     serde_json::from_slice(bytes).map_err(|error| {
         NodeError::bad_input(
             format!("the request cannot be read: {error}; nothing was changed"),
@@ -103,7 +104,7 @@ fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, NodeError> {
 }
 
 /// Runs work that blocks on the disk away from the tasks that serve the network.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     node: Arc<Node>,
     work: impl FnOnce(&Node) -> Result<T, NodeError> + Send + 'static,
 ) -> Answer<T> {

@@ -29,6 +29,7 @@ impl Node {
         if changes.is_empty() {
             return;
         }
+        self.tend_soon();
         let mut documents = BTreeSet::new();
         for change in changes {
             match change {

@@ -391,7 +391,7 @@ impl Node {
         }
     }
 
-    fn depart(
+    pub(super) fn depart(
         &self,
         network: NetworkId,
         org: &OrgId,

@@ -72,6 +72,9 @@ impl Node {
                 .map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
             return pick(candidates, text, "organisation", "fingerpost org list");
         }
+        if let Some(current) = self.current_org(&replica)?.filter(|org| orgs.contains(org)) {
+            return Ok(current);
+        }
         match orgs.as_slice() {
             [org] => Ok(*org),
             [] => Err(NodeError::refused(
@@ -80,7 +83,7 @@ impl Node {
             )),
             _ => Err(NodeError::bad_input(
                 format!("this node holds {} organisations", orgs.len()),
-                "say which: --org NAME; \"fingerpost org list\" shows them",
+                "say which: --org NAME, or choose one for all commands: fingerpost org use NAME; \"fingerpost org list\" shows them",
             )),
         }
     }
