@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use fingerpost_tests::sim::membership::{Plan, Report, run};
 
 const ALWAYS: std::ops::Range<u64> = 0..2;
+const SMALL: std::ops::Range<u64> = 0..300;
 const ORGANISATIONS: usize = 200;
 const STATEMENTS: u64 = 10_000;
 
@@ -64,6 +65,15 @@ fn all_hold_one_roster_once_the_network_has_healed() {
     // The seeds together have met everything that they are there for.
     assert!(only || [crashes, lost, cut, heirs].iter().all(|count| *count > 0));
     assert!(only || kinds.len() >= 18 && texts > ALWAYS.end, "{kinds:?}");
+}
+
+/// Small networks meet odd cases more often: hardly anybody is left who did not leave, lose a key or object.
+#[test]
+fn small_networks_hold_one_roster_too() {
+    for seed in SMALL {
+        let (organisations, statements) = (4 + seed as usize % 30, 150 + 20 * (seed % 20));
+        play(Plan::of(1_000 + seed, organisations, statements));
+    }
 }
 
 #[test]

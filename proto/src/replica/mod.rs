@@ -183,6 +183,8 @@ pub struct Replica<S> {
     documents: BTreeMap<DocKey, Vec<Summary>>,
     sealed: SealedIndex,
     blocked: BTreeSet<OrgId>,
+    /// Organisations that this node wrote for until lately.
+    disowned: BTreeSet<OrgId>,
     changes: BTreeSet<Change>,
     journal: u64,
     journal_first: u64,
@@ -207,6 +209,7 @@ impl<S: Storage> Replica<S> {
             documents: BTreeMap::new(),
             sealed: SealedIndex::new(),
             blocked: BTreeSet::new(),
+            disowned: BTreeSet::new(),
             changes: BTreeSet::new(),
             journal: 0,
             journal_first: 0,
@@ -335,9 +338,10 @@ impl<S: Storage> Replica<S> {
     }
 
     /// No longer writes for an organisation, which has moved to another node; its documents are then held
-    /// like anyone's.
+    /// like anyone's: if it is no member, the next [`Replica::settle`] lets go of them.
     pub fn remove_own(&mut self, org: &OrgId) {
         self.own.remove(org);
+        self.disowned.insert(*org);
         for network in self.networks.values_mut() {
             network.update_active(&self.own);
         }

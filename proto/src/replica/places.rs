@@ -60,7 +60,7 @@ impl<S: Storage> Replica<S> {
     /// # Errors
     /// [`ReplicaError`].
     pub fn settle(&mut self) -> Result<(), ReplicaError<S::Error>> {
-        let mut demoted = BTreeSet::new();
+        let mut demoted = std::mem::take(&mut self.disowned);
         for network in self.networks.values_mut() {
             demoted.extend(network.take_demoted());
         }

@@ -127,7 +127,10 @@ impl Inventory {
                     match scope {
                         Scope::Cards => !matches!(place, Some(Place::Left) | None),
                         Scope::Rest | Scope::Sealed => {
-                            place == Some(Place::Member) && !replica.blocked().contains(&key.org)
+                            // A block of an organisation of our own would hide it from everybody.
+                            let own = replica.own().contains(&key.org);
+                            let blocked = replica.blocked().contains(&key.org) && !own;
+                            place == Some(Place::Member) && !blocked
                         }
                     }
                 }

@@ -13,7 +13,7 @@ use fingerpost_proto::ticket::Ticket;
 use super::world::World;
 
 /// More vouches than any text asks for only make cards long.
-const VOUCHES_CARRIED_MAX: usize = 5;
+const VOUCHES_CARRIED_MAX: usize = 3;
 /// So few organisations draw most objections, so that some have a majority against them.
 const UNPOPULAR: u64 = 6;
 

@@ -20,7 +20,7 @@ pub(super) struct Parcel {
 pub(super) struct Checks(HashMap<u64, Result<Checked, Refusal>>);
 
 impl Checks {
-    const KEPT_MAX: usize = 4_000;
+    const KEPT_MAX: usize = 20_000;
 
     fn check(&mut self, item: Item) -> Result<Checked, Refusal> {
         let mut hasher = DefaultHasher::new();

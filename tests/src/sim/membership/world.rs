@@ -60,7 +60,7 @@ impl Plan {
             loss_per_mille: random.between(50, 600),
             duplicate_per_mille: random.between(0, 300),
             delay_max: random.between(1, 400),
-            session_per_mille: random.between(40, 120),
+            session_per_mille: random.between(10, 40),
             cut_per_mille: random.between(0, 300),
             crash_per_mille: random.between(2, 20),
             partition_every: random.between(200, 2_000),
