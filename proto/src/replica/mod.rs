@@ -15,6 +15,7 @@ mod journal;
 mod network;
 mod places;
 mod publish;
+mod quota;
 mod receive;
 mod refusal;
 mod revocations;
