@@ -83,6 +83,9 @@ pub const SEALED_MAX_BYTES: usize = 896 * 1024;
 pub const SEALED_EVERYWHERE_MAX_ORGS: usize = 32;
 /// In a larger one, how many organisations keep each, on average: a hash chooses.
 pub const SEALED_KEEPERS: u64 = 12;
+/// Most bytes of documents, and as many again of sealed ones, that are held of another member without a voice:
+/// with one vouch needed, one member could bring in any number of them.
+pub const UNHEARD_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Longest ticket, in characters.
 pub const TICKET_MAX_CHARS: usize = 500;
 /// Longest pass for another node, in characters, white space included.

@@ -60,7 +60,7 @@ impl<S: Storage> Replica<S> {
     /// # Errors
     /// [`ReplicaError`].
     pub fn settle(&mut self) -> Result<(), ReplicaError<S::Error>> {
-        let mut concerned = BTreeSet::new();
+        let mut concerned = std::mem::take(&mut self.disowned);
         for network in self.networks.values_mut() {
             concerned.extend(network.take_demoted());
             concerned.extend(network.replaced());
@@ -116,7 +116,8 @@ impl<S: Storage> Replica<S> {
     /// Whether members of some networks show one another the documents of an organisation other than its
     /// card: it is a member of one of them, or was replaced there and its heir's listing is not here yet.
     pub(crate) fn is_shown_among(&mut self, org: &OrgId, networks: &[NetworkId]) -> bool {
-        !self.blocked.contains(org)
+        // A block of an organisation of our own would hide it from everybody.
+        (!self.blocked.contains(org) || self.own.contains(org))
             && (self.place_among(org, networks) == Some(Place::Member)
                 || self.is_awaiting_heir_among(org, networks))
     }

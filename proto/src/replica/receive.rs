@@ -95,6 +95,9 @@ impl<S: Storage> Replica<S> {
         if let Err(refusal) = self.check_place(&key, card) {
             return Ok(Outcome::Refused(refusal));
         }
+        if self.is_over_quota(record)? {
+            return Ok(Outcome::Refused(Refusal::OverQuota(key.org)));
+        }
         if let Err(refusal) = self.check_delegation(&item, &mut writes.batch)? {
             return Ok(Outcome::Refused(refusal));
         }

@@ -58,6 +58,9 @@ impl<S: Storage> Replica<S> {
         if !own && !self.keeps_sealed(&keepers, &key.org, &networks) {
             return Ok(Outcome::Dominated);
         }
+        if self.is_sealed_over_quota(item)? {
+            return Ok(Outcome::Refused(Refusal::OverQuota(key.org)));
+        }
         let mut writes = Writes::default();
         writes.put_sealed(key, sealed.record, cbor::to_vec(&item.to_item()));
         if current {

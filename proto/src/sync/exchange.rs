@@ -229,7 +229,7 @@ impl Session {
         match outcome {
             Outcome::Accepted(_) => self.stats.accepted += 1,
             // What this node does not want to hold is nobody's fault, and nobody need try again.
-            Outcome::Refused(Refusal::Blocked(_)) => {}
+            Outcome::Refused(Refusal::Blocked(_) | Refusal::OverQuota(_)) => {}
             Outcome::Refused(refusal) => {
                 *self.stats.refused.entry(refusal.name()).or_default() += 1;
             }
