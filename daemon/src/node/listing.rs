@@ -16,7 +16,7 @@ use fingerpost_proto::signed::Carry;
 use uuid::Uuid;
 
 use super::documents::By;
-use super::names::{card_of, org_ref};
+use super::names::{card_of, current_org, org_ref};
 use super::{Node, NodeError, lock};
 use crate::keys::random;
 use crate::store::SledStorage;
@@ -129,7 +129,7 @@ impl Node {
             shards,
             role: Role::Admin,
             root_key: lock(&self.keys).org(org).is_some(),
-            current: replica.own().len() == 1,
+            current: current_org(&replica) == Some(*org),
             present,
         })
     }

@@ -4,6 +4,8 @@
 //! Edits of this node's own documents take a second lock first, so that they happen one after another.
 //! Methods here block on the disk: async callers use `spawn_blocking`.
 
+mod afterwards;
+mod days;
 mod documents;
 mod error;
 mod feed;
@@ -101,6 +103,10 @@ pub struct Node {
     /// Siblings' records that could not be merged, and why.
     given_up: Mutex<BTreeMap<(DocKey, RecordId), String>>,
     sessions: Mutex<sessions::Sessions>,
+    /// What this node is to do by itself.
+    chores: Mutex<membership::Chores>,
+    /// What comes after organisations that are no more. Taken after the replica's lock, never before.
+    after: Mutex<afterwards::After>,
     refused: Mutex<BTreeMap<String, u64>>,
     traffic: Mutex<Traffic>,
     actor: [u8; 16],
@@ -212,6 +218,7 @@ impl Node {
         }
         let (index, refill) = open_index(&home, &replica)?;
         replica.poll_changes();
+        let after = afterwards::After::load(&mut replica)?;
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let node = Arc::new(Self {
             home,
@@ -230,6 +237,8 @@ impl Node {
             merge_worker: Mutex::new(Worker::of_this_program().map_err(OpenError::Program)?),
             given_up: Mutex::default(),
             sessions: Mutex::default(),
+            chores: Mutex::default(),
+            after: Mutex::new(after),
             refused: Mutex::default(),
             traffic: Mutex::default(),
             actor: crate::keys::random()?,

@@ -1,12 +1,17 @@
 //! From what people type to what it names, and back.
 
-use fingerpost_proto::api::OrgRef;
+use fingerpost_proto::api::{OrgInfo, OrgRef};
 use fingerpost_proto::card::Card;
 use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
 use fingerpost_proto::replica::Replica;
+use fingerpost_proto::storage::{Batch, Storage, Table};
 
+use super::membership::name_of;
 use super::{Node, NodeError};
 use crate::store::SledStorage;
+
+/// Where the chosen organisation stands in [`Table::Meta`].
+const CURRENT_ORG: &[u8] = b"current_org";
 
 /// The card of any organisation, if it is held.
 pub(super) fn card_of(replica: &Replica<SledStorage>, org: &OrgId) -> Option<Card> {
@@ -31,17 +36,17 @@ fn same_name(a: &str, b: &str) -> bool {
 
 /// One of several things by id, short id or name.
 fn pick<T: Copy>(
-    candidates: impl Iterator<Item = (T, bool, String)>,
+    candidates: impl Iterator<Item = (T, bool, Vec<String>)>,
     text: &str,
     what: &str,
     list: &str,
 ) -> Result<T, NodeError> {
     let mut by_name = Vec::new();
-    for (thing, by_id, name) in candidates {
+    for (thing, by_id, names) in candidates {
         if by_id {
             return Ok(thing);
         }
-        if same_name(&name, text) {
+        if names.iter().any(|name| same_name(name, text)) {
             by_name.push(thing);
         }
     }
@@ -58,8 +63,35 @@ fn pick<T: Copy>(
     }
 }
 
+/// The organisation that was chosen, or the only one.
+pub(super) fn current_org(replica: &Replica<SledStorage>) -> Option<OrgId> {
+    let mut own = replica.own().iter();
+    if let (Some(only), None) = (own.next(), own.next()) {
+        return Some(*only);
+    }
+    let stored = replica.storage().get(Table::Meta, CURRENT_ORG).ok()??;
+    let chosen = stored.try_into().ok().map(OrgId::from_bytes)?;
+    replica.own().contains(&chosen).then_some(chosen)
+}
+
 impl Node {
-    /// One of this node's own organisations: the one named, or the only one.
+    /// Chooses the organisation that commands mean unless they name another.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn use_org(&self, text: &str) -> Result<OrgInfo, NodeError> {
+        let org = self.own_org(Some(text))?;
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, CURRENT_ORG, *org.as_bytes());
+        {
+            let mut replica = self.replica();
+            replica.storage_mut().commit(batch)?;
+            replica.storage_mut().flush()?;
+        }
+        self.org_info(&org)
+    }
+
+    /// One of this node's own organisations: the one named, the only one, or the one that was chosen.
     ///
     /// # Errors
     /// [`NodeError`] with what to do.
@@ -69,7 +101,7 @@ impl Node {
         if let Some(text) = text {
             let candidates = orgs
                 .iter()
-                .map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+                .map(|org| (*org, org.matches(text), vec![org_ref(&replica, org).name]));
             return pick(candidates, text, "organisation", "fingerpost org list");
         }
         match orgs.as_slice() {
@@ -78,10 +110,13 @@ impl Node {
                 "this node holds no organisation yet",
                 "make one: fingerpost org create --name \"Our name\"",
             )),
-            _ => Err(NodeError::bad_input(
-                format!("this node holds {} organisations", orgs.len()),
-                "say which: --org NAME; \"fingerpost org list\" shows them",
-            )),
+            _ => current_org(&replica).ok_or_else(|| {
+                NodeError::bad_input(
+                    format!("this node holds {} organisations", orgs.len()),
+                    "say which: --org NAME, or choose one for all commands: fingerpost org use NAME; \
+                     \"fingerpost org list\" shows them",
+                )
+            }),
         }
     }
 
@@ -94,18 +129,23 @@ impl Node {
         let orgs = replica.organisations();
         let candidates = orgs
             .iter()
-            .map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+            .map(|org| (*org, org.matches(text), vec![org_ref(&replica, org).name]));
         pick(candidates, text, "organisation", "fingerpost members")
     }
 
-    /// A network that this node takes part in: the one named, or the only one.
+    /// A network that this node takes part in: the one named, by the text in force or by the one that it was
+    /// founded with, or the only one.
     pub(super) fn network(&self, text: Option<&str>) -> Result<NetworkId, NodeError> {
-        let replica = self.replica();
+        let mut replica = self.replica();
         if let Some(text) = text {
-            let candidates = replica
+            let mut candidates: Vec<_> = replica
                 .networks()
-                .map(|(id, charter)| (id, id.matches(text), charter.name.clone()));
-            return pick(candidates, text, "network", "fingerpost status");
+                .map(|(id, charter)| (id, id.matches(text), vec![charter.name.clone()]))
+                .collect();
+            for (id, _, names) in &mut candidates {
+                names.push(name_of(&mut replica, id));
+            }
+            return pick(candidates.into_iter(), text, "network", "fingerpost status");
         }
         let active: Vec<NetworkId> = replica
             .networks()

@@ -217,6 +217,11 @@ impl Roster {
         self.heirs.get(old).copied()
     }
 
+    /// Everybody for whom another goes on, each with that one.
+    pub fn heirs(&self) -> impl Iterator<Item = (&OrgId, &OrgId)> {
+        self.heirs.iter()
+    }
+
     /// The text of the charter that is in force.
     pub fn charter_in_force(&self) -> Option<CharterId> {
         self.chain.last().copied()
