@@ -5,7 +5,6 @@
 //! request that carries `Origin` comes from a web page and is refused, whatever it asks.
 
 mod routes;
-mod routes_nodes;
 mod socket;
 
 use std::sync::Arc;

@@ -30,14 +30,17 @@ impl Node {
             return;
         }
         self.tend_soon();
-        let mut documents = BTreeSet::new();
+        let (mut documents, mut cards, mut rosters) = (BTreeSet::new(), BTreeSet::new(), false);
         for change in changes {
             match change {
                 Change::Document(key) => {
-                    documents.extend(self.affected(key));
+                    if key.name.is_card() {
+                        cards.insert(key.org);
+                    }
+                    documents.insert(key);
                 }
                 Change::Sealed(_) => self.merging.notify_one(),
-                Change::Roster(_) => self.note_roster_change(),
+                Change::Roster(_) => rosters = true,
                 Change::Equivocation(key) => tracing::warn!(
                     "two different records at one place of {key}: a key of that organisation was copied; \
                      both are kept as proof, and its administrators should replace the key"
@@ -48,15 +51,51 @@ impl Node {
                 ),
             }
         }
-        self.index_documents(&documents);
+        if rosters {
+            self.note_roster_change();
+        }
+        let ends = self.follow_ends(&cards, rosters);
+        let mut keys: BTreeSet<DocKey> = documents
+            .into_iter()
+            .flat_map(|key| self.affected(key))
+            .collect();
+        keys.extend(ends.iter().flat_map(|org| self.documents_with_card(org)));
+        self.index_documents(&keys);
+        if rosters || !cards.is_empty() {
+            self.note_for_chores(&cards);
+        }
+    }
+
+    /// Indexes everything of some organisations once more: what search shows of them has changed, but not
+    /// their documents.
+    pub(super) fn index_again(&self, orgs: BTreeSet<OrgId>) {
+        let _turn = lock(&self.feeding);
+        let keys = orgs.iter().flat_map(|org| self.documents_with_card(org));
+        self.index_documents(&keys.collect());
+    }
+
+    /// The documents of an organisation; the card even if it is not held any more.
+    fn documents_with_card(&self, org: &OrgId) -> Vec<DocKey> {
+        let mut keys: Vec<DocKey> = self.replica().documents_of(org).collect();
+        keys.push(DocKey {
+            org: *org,
+            name: DocName::Card,
+        });
+        keys
     }
 
     /// Indexes documents that a fresh or interrupted index lacks.
     pub(super) fn feed_documents(&self, keys: Vec<DocKey>) {
-        let keys: BTreeSet<DocKey> = keys
+        let cards = keys.iter().filter(|key| key.name.is_card());
+        let cards: BTreeSet<OrgId> = cards.map(|key| key.org).collect();
+        let mut ends = self.follow_ends(&cards, true);
+        ends.extend(self.all_ends());
+        let mut keys: BTreeSet<DocKey> = keys
             .into_iter()
             .flat_map(|key| self.affected(key))
             .collect();
+        keys.extend(ends.iter().flat_map(|org| self.documents_with_card(org)));
+        self.note_for_chores(&cards);
         for chunk in keys.into_iter().collect::<Vec<_>>().chunks(64) {
             let _turn = lock(&self.feeding);
             self.index_documents(&chunk.iter().copied().collect());
@@ -69,12 +108,8 @@ impl Node {
     /// The name on the card stands on every entry, and the organisation's entry is made from the first
     /// shard or, while there is none, from the card.
     fn affected(&self, key: DocKey) -> Vec<DocKey> {
-        match key.name {
-            DocName::Card => {
-                let mut keys: Vec<DocKey> = self.replica().documents_of(&key.org).collect();
-                keys.push(key);
-                keys
-            }
+        let mut keys = match key.name {
+            DocName::Card => self.documents_with_card(&key.org),
             DocName::Listing(0) => vec![
                 key,
                 DocKey {
@@ -83,7 +118,10 @@ impl Node {
                 },
             ],
             _ => vec![key],
-        }
+        };
+        let others = self.also_affected(&key);
+        keys.extend(others.iter().flat_map(|org| self.documents_with_card(org)));
+        keys
     }
 
     fn index_documents(&self, keys: &BTreeSet<DocKey>) {
@@ -99,7 +137,7 @@ impl Node {
                 ));
             }
             let shown_as = name.as_ref().map_or("", |(_, name)| name.as_str());
-            let entries = entries(&replica, key, shown_as);
+            let entries = self.entries(&replica, key, shown_as);
             drop(replica);
             let org = key.org.to_string();
             let queued = self
@@ -111,6 +149,28 @@ impl Node {
             }
         }
         self.shorten_journal();
+    }
+
+    /// What can be found of a document.
+    fn entries(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+        organisation_name: &str,
+    ) -> Vec<Entry> {
+        let left_out = self.left_out(replica, &key.org);
+        if left_out == Some(true) {
+            return Vec::new();
+        }
+        let mut entries = all_entries(replica, key, organisation_name);
+        if left_out.is_some() {
+            entries.retain(|entry| entry.kind != Kind::Organisation);
+        }
+        let of_organisation = |entry: &&mut Entry| entry.kind == Kind::Organisation;
+        for entry in entries.iter_mut().filter(of_organisation) {
+            entry.other.extend(self.names_before(replica, &key.org));
+        }
+        entries
     }
 
     fn report_index(&self, error: &SearchError) {
@@ -130,7 +190,11 @@ impl Node {
     }
 }
 
-fn entries(replica: &Replica<SledStorage>, key: &DocKey, organisation_name: &str) -> Vec<Entry> {
+fn all_entries(
+    replica: &Replica<SledStorage>,
+    key: &DocKey,
+    organisation_name: &str,
+) -> Vec<Entry> {
     let org = key.org.to_string();
     match key.name {
         DocName::Listing(_) => match shard_of(replica, key) {

@@ -1,28 +1,41 @@
-//! Networks: found, invite, join, leave, and who is in them.
+//! Networks: invite and join here; each other concern in a file of its own.
 
-use std::collections::BTreeMap;
+mod charter;
+mod chores;
+mod closing;
+mod founding;
+mod invitations;
+mod leaving;
+mod members;
+mod networks;
+mod pausing;
+mod succession;
+mod takeover;
+mod vouching;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fingerpost_proto::api::{
-    CharterView, Found, Invite, Invited, Leave, Left, Member, Members, NetworkInfo, VouchInfo,
-};
+use fingerpost_proto::api::{CharterView, Invite, Invited, NetworkInfo};
 use fingerpost_proto::card::Membership;
-use fingerpost_proto::charter::{Charter, FORMAT};
-use fingerpost_proto::ids::{DocName, InviteId, NetworkId, NodeId, OrgId};
+use fingerpost_proto::charter::Charter;
+use fingerpost_proto::ids::{InviteId, NetworkId, NodeId, OrgId};
 use fingerpost_proto::limits;
-use fingerpost_proto::replica::{Checked, Item, Outcome, Replica};
+use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
-use fingerpost_proto::storage::Storage;
-use fingerpost_proto::sync::{FetchedCharter, Receipt, receipts};
-use fingerpost_proto::ticket::Ticket;
+use fingerpost_proto::sync::FetchedCharter;
+use fingerpost_proto::ticket::{Ticket, TicketError};
 
+use super::days::moment;
 use super::documents::By;
-use super::listing::shard_of;
-use super::names::{card_of, org_ref};
+use super::names::card_of;
 use super::{Node, NodeError, lock, now_s};
-use crate::keys::{fresh_key, random};
+use crate::keys::fresh_key;
 use crate::store::SledStorage;
+
+pub(super) use chores::Chores;
+pub(super) use networks::name_of;
+pub(super) use pausing::pause_of;
 
 /// Longest that an invitation may be valid: a year.
 const INVITATION_MAX_S: u64 = 366 * 24 * 60 * 60;
@@ -31,37 +44,7 @@ const INVITATION_MAX_S: u64 = 366 * 24 * 60 * 60;
 const JOIN_WAIT_MS: u64 = 10_000;
 const JOIN_POLL_MS: u64 = 50;
 
-fn same_name(a: &str, b: &str) -> bool {
-    a.trim() == b.trim()
-}
-
 impl Node {
-    /// Founds a network with the organisation as its first member.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub fn found(&self, org: &OrgId, request: &Found, by: &By) -> Result<NetworkInfo, NodeError> {
-        let charter = Charter {
-            format: FORMAT,
-            name: request.name.trim().to_owned(),
-            text: request.charter.clone(),
-            vouches_needed: 1,
-            anchors: vec![*org],
-            founded_at_s: now_s(),
-            nonce: random()?,
-        };
-        charter.check().map_err(|error| {
-            NodeError::bad_input(
-                format!("{error}; nothing was founded"),
-                "give the network a name, and a charter of at most 64 KiB",
-            )
-        })?;
-        let network = charter.network();
-        let what = format!("network founded: {}", charter.name);
-        self.accept_charter(org, charter, None, &what, by)?;
-        self.network_info(network, Some(org))
-    }
-
     /// Writes the acceptance of a charter on the organisation's card.
     fn accept_charter(
         &self,
@@ -106,7 +89,8 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub fn invite(&self, org: &OrgId, request: &Invite) -> Result<Invited, NodeError> {
-        let network = self.network(request.network.as_deref())?;
+        let network = self.network_of(org, request.network.as_deref())?;
+        check_note(request.note.as_deref())?;
         if request.valid_s == 0 || request.valid_s > INVITATION_MAX_S {
             return Err(NodeError::bad_input(
                 "an invitation is valid for a minute at least and a year at most; none was made",
@@ -114,10 +98,7 @@ impl Node {
             ));
         }
         let mut replica = self.replica();
-        let name = replica
-            .charter(&network)
-            .map(|c| c.name.clone())
-            .unwrap_or_default();
+        let name = name_of(&mut replica, &network);
         if replica.place_among(org, &[network]) != Some(Place::Member) {
             return Err(NodeError::refused(
                 format!(
@@ -141,6 +122,8 @@ impl Node {
             expires_at_s,
             addresses,
         );
+        drop(keys);
+        self.note_invitation(org, &ticket, request.note.as_deref())?;
         Ok(Invited {
             ticket: ticket.to_text(),
             id: InviteId::from_bytes(ticket.key.public()),
@@ -158,7 +141,7 @@ impl Node {
             )
         };
         let ticket = Ticket::parse(text).map_err(bad)?;
-        ticket.check_expiry(now_s()).map_err(bad)?;
+        check_dates(&ticket, now_s())?;
         Ok(ticket)
     }
 
@@ -248,170 +231,6 @@ impl Node {
         self.network_info(network, Some(&org))
     }
 
-    pub(super) fn network_info(
-        &self,
-        network: NetworkId,
-        org: Option<&OrgId>,
-    ) -> Result<NetworkInfo, NodeError> {
-        let mut replica = self.replica();
-        let org = org.copied().or_else(|| best_placed(&mut replica, &network));
-        let place = org.and_then(|org| replica.place_among(&org, &[network]));
-        let members = replica
-            .roster(&network)
-            .map_or(0, |roster| roster.member_count());
-        let charter = replica.charter(&network).cloned().ok_or_else(|| {
-            NodeError::not_found(
-                "this node is not in that network",
-                "fingerpost status shows its networks",
-            )
-        })?;
-        let standing = org.and_then(|org| replica.standing(&network, &org).cloned());
-        let waiting_for = (place == Some(Place::Applicant)).then(|| {
-            let held = standing.map_or(0, |standing| standing.vouches.len());
-            match held {
-                0 => format!("{} member(s) must vouch for it", charter.vouches_needed),
-                _ => "word from the network that its vouches count: an exchange with a member is needed".to_owned(),
-            }
-        });
-        Ok(NetworkInfo {
-            id: network,
-            short: network.short(),
-            name: charter.name,
-            place,
-            members,
-            vouches_needed: charter.vouches_needed,
-            waiting_for,
-            asks: Vec::new(),
-        })
-    }
-
-    /// Everybody that a network knows of.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub fn members(&self, network: Option<&str>) -> Result<Members, NodeError> {
-        let network = self.network(network)?;
-        let connected = self.net().connected();
-        let mut replica = self.replica();
-        let receipts = receipts(&replica)?;
-        let name = replica
-            .charter(&network)
-            .map(|charter| charter.name.clone())
-            .unwrap_or_default();
-        let places: Vec<(OrgId, Place)> = replica
-            .roster(&network)
-            .map(|roster| roster.places().map(|(org, place)| (*org, place)).collect())
-            .unwrap_or_default();
-        let mut members = Vec::new();
-        for (org, place) in places {
-            members.push(member(
-                &mut replica,
-                network,
-                (org, place),
-                &receipts,
-                &connected,
-            ));
-        }
-        members.sort_by(|a, b| (a.place, &a.org.name).cmp(&(b.place, &b.org.name)));
-        Ok(Members {
-            network,
-            name,
-            members,
-        })
-    }
-
-    /// Leaves a network: a signed statement that reaches peers; the listing is kept here.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub fn leave(&self, org: &OrgId, request: &Leave, by: &By) -> Result<Left, NodeError> {
-        let network = self.network_to_leave(org, request)?;
-        let name = self
-            .replica()
-            .charter(&network)
-            .map(|c| c.name.clone())
-            .unwrap_or_default();
-        if !same_name(&name, &request.confirm) {
-            return Err(NodeError::refused(
-                format!(
-                    "the confirmation does not match: the network is called \"{name}\"; nothing was changed"
-                ),
-                format!("to leave it: fingerpost leave --confirm \"{name}\""),
-            ));
-        }
-        let membership = self
-            .own_card(&self.replica(), org)?
-            .networks
-            .get(&network)
-            .cloned();
-        let Some(membership) = membership else {
-            return Ok(Left {
-                network,
-                name,
-                already: true,
-                told: 0,
-            });
-        };
-        // Those who were connected as members, to be told; afterwards they are strangers.
-        let connected = self.net().connected();
-        let item = self.depart(network, org, &membership)?;
-        self.announce_item(&item, &[network]);
-        self.edit_card(org, &format!("network left: {name}"), by, |card| {
-            card.networks.remove(&network);
-            Ok(())
-        })?;
-        for node in &connected {
-            self.sync_soon(*node);
-        }
-        Ok(Left {
-            network,
-            name,
-            already: false,
-            told: connected.len(),
-        })
-    }
-
-    fn network_to_leave(&self, org: &OrgId, request: &Leave) -> Result<NetworkId, NodeError> {
-        if request.network.is_some() {
-            return self.network(request.network.as_deref());
-        }
-        // Without a name: the one that is confirmed, so that repeating the command does no harm.
-        let replica = self.replica();
-        let named: Vec<NetworkId> = replica
-            .networks()
-            .filter(|(id, charter)| {
-                same_name(&charter.name, &request.confirm) && replica.standing(id, org).is_some()
-            })
-            .map(|(id, _)| id)
-            .collect();
-        drop(replica);
-        match named.as_slice() {
-            [network] => Ok(*network),
-            _ => self.network(None),
-        }
-    }
-
-    pub(super) fn depart(
-        &self,
-        network: NetworkId,
-        org: &OrgId,
-        membership: &Membership,
-    ) -> Result<Item, NodeError> {
-        let mut replica = self.replica();
-        let delegation = self.own_delegation(&replica, org)?;
-        let departure: Checked = {
-            let keys = lock(&self.keys);
-            replica.departure(now_s(), network, *org, membership, &delegation, keys.node())
-        };
-        if let Outcome::Refused(refusal) = replica.receive(now_s(), departure)? {
-            return Err(refusal.into());
-        }
-        replica.storage_mut().flush()?;
-        replica
-            .departure_item(&network, org)?
-            .ok_or_else(|| NodeError::internal("the departure was not kept"))
-    }
-
     /// Addresses to give to others: what was configured, then what this node listens on. Loopback
     /// addresses are given only by a node that listens on nothing else.
     pub(super) fn addresses_for_others(&self) -> Vec<String> {
@@ -495,73 +314,43 @@ pub(super) fn nodes_of(replica: &Replica<SledStorage>, org: &OrgId) -> Vec<NodeI
         .unwrap_or_default()
 }
 
-fn services_of(replica: &Replica<SledStorage>, org: &OrgId) -> usize {
-    let listings = replica
-        .documents_of(org)
-        .filter(|key| matches!(key.name, DocName::Listing(_)));
-    listings
-        .filter_map(|key| shard_of(replica, &key))
-        .map(|state| state.services.len())
-        .sum()
+/// Refuses a ticket whose dates do not fit this machine's clock, and says what that clock says: it may be
+/// the clock that is wrong.
+fn check_dates(ticket: &Ticket, now_s: u64) -> Result<(), NodeError> {
+    let invitation = ticket.invitation.get();
+    let clock = moment(now_s);
+    if invitation.issued_at_s > now_s.saturating_add(limits::CLOCK_AHEAD_MAX_S) {
+        return Err(NodeError::refused(
+            format!(
+                "by the clock of this machine it is {clock}, but this ticket was made on {}: one of the two clocks is wrong; nothing was changed",
+                moment(invitation.issued_at_s)
+            ),
+            "set this machine's clock, then join again: others refuse what is dated wrongly",
+        ));
+    }
+    match ticket.check_expiry(now_s) {
+        Err(TicketError::Expired) => Err(NodeError::bad_input(
+            format!(
+                "{}: it could be used until {}, and by the clock of this machine it is {clock}; nothing was changed",
+                TicketError::Expired,
+                moment(invitation.expires_at_s)
+            ),
+            "ask whoever invited you for a new ticket: fingerpost invite; or set this machine's clock, if it is wrong",
+        )),
+        _ => Ok(()),
+    }
 }
 
-fn member(
-    replica: &mut Replica<SledStorage>,
-    network: NetworkId,
-    (org, place): (OrgId, Place),
-    receipts: &BTreeMap<NodeId, Receipt>,
-    connected: &[NodeId],
-) -> Member {
-    let card = card_of(replica, &org);
-    let membership = card.as_ref().and_then(|card| card.networks.get(&network));
-    let since_s = membership.map(|membership| membership.accepted_at_s);
-    let by_invitation: BTreeMap<OrgId, bool> = replica
-        .standing(&network, &org)
-        .map(|standing| {
-            let vouches = standing.vouches.iter();
-            vouches
-                .map(|vouch| (vouch.voucher, vouch.by_invitation.is_some()))
-                .collect()
-        })
-        .unwrap_or_default();
-    let (vouchers, has_voice, anchor) = replica
-        .inquire(&network, |inquiry| {
-            let roster = inquiry.roster();
-            (
-                inquiry.vouchers(&org),
-                roster.has_voice(&org),
-                roster.is_anchor(&org),
-            )
-        })
-        .unwrap_or_default();
-    let vouched_by = vouchers.into_iter().map(|(voucher, counts)| VouchInfo {
-        org: org_ref(replica, &voucher),
-        note: None,
-        by_invitation: by_invitation.get(&voucher).copied().unwrap_or(false),
-        counts,
-    });
-    let vouched_by = vouched_by.collect();
-    let nodes = nodes_of(replica, &org);
-    Member {
-        org: org_ref(replica, &org),
-        short: org.short(),
-        place,
-        has_voice,
-        anchor,
-        vouched_by,
-        objections: Vec::new(),
-        objections_needed: 0,
-        since_s,
-        last_exchange_s: nodes
-            .iter()
-            .filter_map(|n| Some(receipts.get(n)?.at_s))
-            .max(),
-        connected: nodes.iter().any(|node| connected.contains(node)),
-        services: services_of(replica, &org),
-        latest_held: true,
-        away: None,
-        succession: None,
-        blocked: replica.blocked().contains(&org),
-        own: replica.own().contains(&org),
+/// Refuses a note that is too long.
+fn check_note(note: Option<&str>) -> Result<(), NodeError> {
+    match note {
+        Some(note) if note.len() > limits::NOTE_MAX_BYTES => Err(NodeError::bad_input(
+            format!(
+                "a note has at most {} bytes; nothing was changed",
+                limits::NOTE_MAX_BYTES
+            ),
+            "shorten it",
+        )),
+        _ => Ok(()),
     }
 }

@@ -4,7 +4,9 @@
 //! Edits of this node's own documents take a second lock first, so that they happen one after another.
 //! Methods here block on the disk: async callers use `spawn_blocking`.
 
+mod afterwards;
 mod contacts;
+mod days;
 mod documents;
 mod error;
 mod feed;
@@ -111,6 +113,10 @@ pub struct Node {
     /// Wakes what goes on with tasks: something happened that one may be waiting for.
     tending: Notify,
     sessions: Mutex<sessions::Sessions>,
+    /// What this node is to do by itself.
+    chores: Mutex<membership::Chores>,
+    /// What comes after organisations that are no more. Taken after the replica's lock, never before.
+    after: Mutex<afterwards::After>,
     refused: Mutex<BTreeMap<String, u64>>,
     traffic: Mutex<Traffic>,
     actor: [u8; 16],
@@ -222,6 +228,7 @@ impl Node {
         }
         let (index, refill) = open_index(&home, &replica)?;
         replica.poll_changes();
+        let after = afterwards::After::load(&mut replica)?;
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let node = Arc::new(Self {
             home,
@@ -241,6 +248,8 @@ impl Node {
             given_up: Mutex::default(),
             tending: Notify::new(),
             sessions: Mutex::default(),
+            chores: Mutex::default(),
+            after: Mutex::new(after),
             refused: Mutex::default(),
             traffic: Mutex::default(),
             actor: crate::keys::random()?,

@@ -5,8 +5,11 @@ use fingerpost_proto::card::Card;
 use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
 use fingerpost_proto::replica::Replica;
 
+use super::membership::name_of;
 use super::{Node, NodeError};
 use crate::store::SledStorage;
+
+/// Where the chosen organisation stands in [`Table::Meta`].
 
 /// The card of any organisation, if it is held.
 pub(super) fn card_of(replica: &Replica<SledStorage>, org: &OrgId) -> Option<Card> {
@@ -31,17 +34,17 @@ fn same_name(a: &str, b: &str) -> bool {
 
 /// One of several things by id, short id or name.
 fn pick<T: Copy>(
-    candidates: impl Iterator<Item = (T, bool, String)>,
+    candidates: impl Iterator<Item = (T, bool, Vec<String>)>,
     text: &str,
     what: &str,
     list: &str,
 ) -> Result<T, NodeError> {
     let mut by_name = Vec::new();
-    for (thing, by_id, name) in candidates {
+    for (thing, by_id, names) in candidates {
         if by_id {
             return Ok(thing);
         }
-        if same_name(&name, text) {
+        if names.iter().any(|name| same_name(name, text)) {
             by_name.push(thing);
         }
     }
@@ -59,7 +62,7 @@ fn pick<T: Copy>(
 }
 
 impl Node {
-    /// One of this node's own organisations: the one named, or the only one.
+    /// One of this node's own organisations: the one named, the only one, or the one that was chosen.
     ///
     /// # Errors
     /// [`NodeError`] with what to do.
@@ -69,7 +72,7 @@ impl Node {
         if let Some(text) = text {
             let candidates = orgs
                 .iter()
-                .map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+                .map(|org| (*org, org.matches(text), vec![org_ref(&replica, org).name]));
             return pick(candidates, text, "organisation", "fingerpost org list");
         }
         if let Some(current) = self.current_org(&replica)?.filter(|org| orgs.contains(org)) {
@@ -97,18 +100,23 @@ impl Node {
         let orgs = replica.organisations();
         let candidates = orgs
             .iter()
-            .map(|org| (*org, org.matches(text), org_ref(&replica, org).name));
+            .map(|org| (*org, org.matches(text), vec![org_ref(&replica, org).name]));
         pick(candidates, text, "organisation", "fingerpost members")
     }
 
-    /// A network that this node takes part in: the one named, or the only one.
+    /// A network that this node takes part in: the one named, by the text in force or by the one that it was
+    /// founded with, or the only one.
     pub(super) fn network(&self, text: Option<&str>) -> Result<NetworkId, NodeError> {
-        let replica = self.replica();
+        let mut replica = self.replica();
         if let Some(text) = text {
-            let candidates = replica
+            let mut candidates: Vec<_> = replica
                 .networks()
-                .map(|(id, charter)| (id, id.matches(text), charter.name.clone()));
-            return pick(candidates, text, "network", "fingerpost status");
+                .map(|(id, charter)| (id, id.matches(text), vec![charter.name.clone()]))
+                .collect();
+            for (id, _, names) in &mut candidates {
+                names.push(name_of(&mut replica, id));
+            }
+            return pick(candidates.into_iter(), text, "network", "fingerpost status");
         }
         let active: Vec<NetworkId> = replica
             .networks()

@@ -24,6 +24,12 @@ const OTHER_SIDE_DIALS_AFTER: Duration = Duration::from_secs(10);
 /// Most nodes that this node tries to stay connected with.
 const WANTED_MAX: usize = 128;
 
+/// How long to wait between two looks at what this node should do by itself: several things that came together
+/// make one change of a card.
+const CHORES_EVERY: Duration = Duration::from_millis(300);
+/// How often to look whether a day has begun.
+const DAY_EVERY: Duration = Duration::from_secs(60);
+
 /// Most exchanges that this node holds at a time, of those that it begins.
 const EXCHANGES_MAX: usize = 4;
 /// One exchange after the other is cheapest, for the second finds that the first has brought nearly all. But
@@ -36,6 +42,8 @@ pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) 
     let mut known: BTreeMap<NodeId, Instant> = BTreeMap::new();
     let mut next_wanted = Instant::now();
     let mut next_somebody = Instant::now() + interval(&node);
+    let mut next_day = Instant::now() + DAY_EVERY;
+    let mut next_chores = Instant::now();
     let mut exchanges = JoinSet::new();
     let mut alone_until = Instant::now();
     while !*stop.borrow() {
@@ -48,8 +56,20 @@ pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) 
             node.sync_somebody();
             next_somebody = now + interval(&node);
         }
+        if now >= next_day {
+            tokio::task::block_in_place(|| node.turn_day());
+            next_day = now + DAY_EVERY;
+        }
+        if now >= next_chores {
+            tokio::task::block_in_place(|| node.do_chores());
+            next_chores = Instant::now() + CHORES_EVERY;
+        }
         while exchanges.try_join_next().is_some() {}
-        let mut wait = WANTED_EVERY;
+        let mut wait = if node.has_chores() {
+            CHORES_EVERY
+        } else {
+            WANTED_EVERY
+        };
         if exchanges.is_empty() || (exchanges.len() < EXCHANGES_MAX && now >= alone_until) {
             match node.next_due() {
                 Ok(peer) => {

@@ -1,15 +1,19 @@
 //! Reading the merged view: search, and what stands behind a result.
 
 use fingerpost_proto::api::{EntryKind, EntryView, ListingView, SearchPage, SearchResult};
-use fingerpost_proto::ids::{DocKey, DocName, OrgId};
+use fingerpost_proto::card::Card;
+use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
 use fingerpost_proto::listing::{Listing, ShardState};
-use fingerpost_proto::replica::Shown;
+use fingerpost_proto::replica::{Replica, Shown};
 use fingerpost_proto::roster::Place;
 use serde_json::Value;
 
+use super::days::today;
+use super::membership::{name_of, pause_of};
 use super::names::{card_of, org_ref};
 use super::{Node, NodeError};
 use crate::search::{Hit, Kind, Query};
+use crate::store::SledStorage;
 
 fn entry_kind(kind: Kind) -> EntryKind {
     match kind {
@@ -61,6 +65,9 @@ impl Node {
         };
         let hits = self.index.lookup(&id)?;
         let Some(hit) = hits.first() else {
+            if let Some(gone) = self.gone_entry(&id)? {
+                return Ok(gone);
+            }
             return Err(NodeError::not_found(
                 format!("this node knows no service or organisation with the id {id}"),
                 "fingerpost search finds services with their ids",
@@ -81,32 +88,72 @@ impl Node {
         let key = DocKey { org, name };
         let mut replica = self.replica();
         let shown = replica.shown(&key)?.ok_or_else(gone)?;
-        let content = content_of(hit, name, &shown).ok_or_else(gone)?;
-        let networks = replica
-            .networks()
-            .map(|(id, charter)| (id, charter.name.clone()))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .filter(|(id, _)| replica.place_among(&org, &[*id]) == Some(Place::Member))
-            .map(|(_, name)| name)
-            .collect();
-        let record = shown.record.get();
-        Ok(EntryView {
+        let content = content_of(&hit.id, hit.kind, name, &shown).ok_or_else(gone)?;
+        let found = Found {
             id: hit.id.clone(),
             kind: entry_kind(hit.kind),
             name: hit.name.clone(),
-            organisation: org_ref(&replica, &org),
             content,
             assured_date: hit.assured_date.clone(),
+        };
+        Ok(self.view_of(&mut replica, &org, found, &shown))
+    }
+
+    fn view_of(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        org: &OrgId,
+        found: Found,
+        shown: &Shown,
+    ) -> EntryView {
+        let networks: Vec<NetworkId> = replica.networks().map(|(id, _)| id).collect();
+        let networks = networks
+            .into_iter()
+            .filter(|id| replica.place_among(org, &[*id]) == Some(Place::Member))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(|id| name_of(replica, id))
+            .collect();
+        let record = shown.record.get();
+        let card = card_of(replica, org);
+        EntryView {
+            id: found.id,
+            kind: found.kind,
+            name: found.name,
+            organisation: org_ref(replica, org),
+            content: found.content,
+            assured_date: found.assured_date,
             issued_at_s: record.issued_at_s,
             signed_by: record.writer.node,
             record: shown.record.id(),
             networks,
             conflict: shown.concurrent > 0,
             outdated: shown.outdated,
-            away: None,
-            succession: None,
-        })
+            away: card.and_then(|card| pause_of(&card, &today())),
+            succession: self.succession_of(replica, org),
+        }
+    }
+
+    /// An entry that search leaves out, because its organisation merged, closed, or goes on under another
+    /// key: links to it still lead somewhere, as long as its card is held.
+    fn gone_entry(&self, id: &str) -> Result<Option<EntryView>, NodeError> {
+        let mut replica = self.replica();
+        for org in self.all_ends() {
+            let Some(card) = card_of(&replica, &org) else {
+                continue;
+            };
+            if replica.blocked().contains(&org) || self.succession_of(&replica, &org).is_none() {
+                continue;
+            }
+            let found = match org.to_string() == id {
+                true => gone_organisation(&replica, &org, card)?,
+                false => gone_service(&replica, &org, id)?,
+            };
+            if let Some((found, shown)) = found {
+                return Ok(Some(self.view_of(&mut replica, &org, found, &shown)));
+            }
+        }
+        Ok(None)
     }
 
     /// A listing as this node shows it: an own one, or any other by id or name.
@@ -154,13 +201,78 @@ impl Node {
     }
 }
 
-fn content_of(hit: &Hit, name: DocName, shown: &Shown) -> Option<Value> {
+/// What an organisation said of itself that search leaves out now: in its listing, or on its card.
+fn gone_organisation(
+    replica: &Replica<SledStorage>,
+    org: &OrgId,
+    card: Card,
+) -> Result<Option<(Found, Shown)>, NodeError> {
+    let id = org.to_string();
+    let key = |name| DocKey { org: *org, name };
+    let found = |content| Found {
+        id: id.clone(),
+        kind: EntryKind::Organisation,
+        name: card.name.clone(),
+        content,
+        assured_date: None,
+    };
+    let listing = DocName::Listing(0);
+    if let Some(shown) = replica.shown(&key(listing))?
+        && let Some(content) = content_of(&id, Kind::Organisation, listing, &shown)
+    {
+        return Ok(Some((found(content), shown)));
+    }
+    let Some(shown) = replica.shown(&key(DocName::Card))? else {
+        return Ok(None);
+    };
+    let content = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
+    Ok(Some((found(content), shown)))
+}
+
+/// A service of an organisation that search leaves out, if its documents are still held.
+fn gone_service(
+    replica: &Replica<SledStorage>,
+    org: &OrgId,
+    id: &str,
+) -> Result<Option<(Found, Shown)>, NodeError> {
+    for key in replica.documents_of(org) {
+        let DocName::Listing(shard) = key.name else {
+            continue;
+        };
+        let Some(shown) = replica.shown(&key)? else {
+            continue;
+        };
+        let state = ShardState::parse(&shown.state, shard).ok();
+        if let Some(service) = state.as_ref().and_then(|state| state.services.get(id)) {
+            let found = Found {
+                id: id.to_owned(),
+                kind: EntryKind::Service,
+                name: service.name.clone(),
+                content: serde_json::to_value(service).map_err(NodeError::internal)?,
+                assured_date: service.assured_date.clone(),
+            };
+            return Ok(Some((found, shown)));
+        }
+    }
+    Ok(None)
+}
+
+/// What an entry says.
+struct Found {
+    id: String,
+    kind: EntryKind,
+    name: String,
+    content: Value,
+    assured_date: Option<String>,
+}
+
+fn content_of(id: &str, kind: Kind, name: DocName, shown: &Shown) -> Option<Value> {
     let DocName::Listing(shard) = name else {
         return serde_json::from_slice(&shown.state).ok();
     };
     let state = ShardState::parse(&shown.state, shard).ok()?;
-    match hit.kind {
-        Kind::Service => serde_json::to_value(state.services.get(&hit.id)?).ok(),
+    match kind {
+        Kind::Service => serde_json::to_value(state.services.get(id)?).ok(),
         Kind::Organisation => serde_json::to_value(state.organization?).ok(),
     }
 }

@@ -12,8 +12,8 @@ use fingerpost_proto::api::{
     Rekeyed, Restore, Restored, RevokeNode, Revoked, UseOrg, UsePass,
 };
 
-use super::Who;
-use super::routes::{Answer, NodeState, OrgParam, blocking, body};
+use super::{Answer, NodeState, OrgParam, blocking, body};
+use crate::api::Who;
 use crate::node::{By, Node};
 
 pub(super) fn routes() -> Router<Arc<Node>> {

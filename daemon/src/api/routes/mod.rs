@@ -1,5 +1,9 @@
 //! The routes: each reads its input, calls the node, and answers in JSON.
 
+mod conflicts;
+mod membership;
+mod nodes;
+
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -7,9 +11,8 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
-    CharterView, CreateOrg, Delivered, Edited, EntryKind, EntryView, Fields, Found, History,
-    Invite, Invited, Leave, Left, ListingView, Members, NetworkInfo, OrgInfo, Organisations,
-    Records, SearchPage, Status, UseTicket,
+    CreateOrg, Delivered, Edited, EntryKind, EntryView, Fields, History, ListingView, OrgInfo,
+    Organisations, Records, SearchPage, Status,
 };
 use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::limits;
@@ -42,14 +45,10 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         )
         .route("/v1/search", get(search))
         .route("/v1/entries/{id}", get(entry))
-        .route("/v1/networks", post(found))
-        .route("/v1/networks/preview", post(preview))
-        .route("/v1/networks/join", post(join))
-        .route("/v1/networks/leave", post(leave))
-        .route("/v1/invitations", post(invite))
-        .route("/v1/members", get(members))
         .route("/v1/records", get(export_records).post(import_records))
-        .merge(super::routes_nodes::routes())
+        .merge(nodes::routes())
+        .merge(membership::routes())
+        .merge(conflicts::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
 }
@@ -81,11 +80,6 @@ struct SearchParams {
     organisation: Option<String>,
     limit: Option<usize>,
     offset: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct NetworkParam {
-    network: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -231,70 +225,6 @@ async fn search(State(node): NodeState, Query(params): Query<SearchParams>) -> A
 
 async fn entry(State(node): NodeState, Path(id): Path<String>) -> Answer<EntryView> {
     blocking(node, move |node| node.entry(&id)).await
-}
-
-async fn found(
-    State(node): NodeState,
-    Query(params): Query<OrgParam>,
-    Who(who): Who,
-    bytes: Bytes,
-) -> Answer<NetworkInfo> {
-    let request: Found = body(&bytes)?;
-    blocking(node, move |node| {
-        let org = node.own_org(params.org.as_deref())?;
-        node.found(&org, &request, &By::user(who)?)
-    })
-    .await
-}
-
-async fn preview(State(node): NodeState, bytes: Bytes) -> Answer<CharterView> {
-    let request: UseTicket = body(&bytes)?;
-    Ok(Json(node.preview(&request.ticket).await?))
-}
-
-async fn join(
-    State(node): NodeState,
-    Query(params): Query<OrgParam>,
-    Who(who): Who,
-    bytes: Bytes,
-) -> Answer<NetworkInfo> {
-    let request: UseTicket = body(&bytes)?;
-    let org = node.own_org(params.org.as_deref())?;
-    let joined = node
-        .join(org, &request.ticket, request.accept_charter, By::user(who)?)
-        .await?;
-    Ok(Json(joined))
-}
-
-async fn leave(
-    State(node): NodeState,
-    Query(params): Query<OrgParam>,
-    Who(who): Who,
-    bytes: Bytes,
-) -> Answer<Left> {
-    let request: Leave = body(&bytes)?;
-    blocking(node, move |node| {
-        let org = node.own_org(params.org.as_deref())?;
-        node.leave(&org, &request, &By::user(who)?)
-    })
-    .await
-}
-
-async fn invite(
-    State(node): NodeState,
-    Query(params): Query<OrgParam>,
-    bytes: Bytes,
-) -> Answer<Invited> {
-    let request: Invite = body(&bytes)?;
-    blocking(node, move |node| {
-        let org = node.own_org(params.org.as_deref())?;
-        node.invite(&org, &request)
-    })
-    .await
-}
-
-async fn members(State(node): NodeState, Query(params): Query<NetworkParam>) -> Answer<Members> {
-    blocking(node, move |node| node.members(params.network.as_deref())).await
 }
 
 async fn export_records(
