@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use fingerpost_tests::sim::membership::{Plan, Report, run};
 
 const ALWAYS: std::ops::Range<u64> = 0..2;
-const SMALL: std::ops::Range<u64> = 0..300;
+const SMALL: std::ops::Range<u64> = 0..60;
 const ORGANISATIONS: usize = 200;
 const STATEMENTS: u64 = 10_000;
 
