@@ -1,6 +1,7 @@
 //! A real node on loopback, and a peer that means it no good.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fingerpost_config::{Home, Settings};
@@ -118,7 +119,7 @@ pub(crate) struct Site {
     running: Running,
     pub(crate) org: OrgId,
     /// Removed when the site is dropped.
-    _home: TempDir,
+    directory: TempDir,
 }
 
 impl Site {
@@ -142,7 +143,7 @@ impl Site {
         Self {
             running,
             org: org.await.unwrap(),
-            _home: dir,
+            directory: dir,
         }
     }
 
@@ -160,6 +161,8 @@ impl Site {
                 let found = Found {
                     name: "Brixton".into(),
                     charter: "We take care.".into(),
+                    vouches: 1,
+                    founders: Vec::new(),
                 };
                 node.found(&org, &found, &by).unwrap().id
             })
@@ -235,6 +238,19 @@ impl Site {
         }
     }
 
+    /// Adds a service that has this word in its name.
+    pub(crate) async fn publishes(&self, word: &str) {
+        let (org, name) = (self.org, format!("Gentle {word}"));
+        self.blocking(move |node| {
+            let fields = Fields {
+                fields: vec![("name".into(), name)],
+            };
+            node.add_service(&org, &fields, &By::user("test").unwrap())
+                .unwrap();
+        })
+        .await;
+    }
+
     async fn finds_its_listing(&self) {
         self.until_found(WORD, &[&format!("Gentle {WORD}")]).await;
     }
@@ -254,6 +270,7 @@ impl Site {
         let invite = Invite {
             network: None,
             valid_s: 3_600,
+            note: None,
         };
         self.blocking(move |node| node.invite(&org, &invite).unwrap().ticket)
             .await
@@ -284,6 +301,15 @@ impl Site {
     pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
     }
+
+    /// Stops the node and starts it again with what it has on disk.
+    pub(crate) async fn restart(self) -> Self {
+        self.running.stop().await.unwrap();
+        let home = Home::at(self.directory.path().join("home"));
+        let keys = Keys::open(&home.keys()).unwrap();
+        let running = Running::start(home, settings(), keys).await.unwrap();
+        Self { running, ..self }
+    }
 }
 
 /// A peer with a key of its own that does what it likes.
@@ -291,11 +317,13 @@ pub(crate) struct Hostile {
     pub(crate) net: Net,
     pub(crate) streams: IncomingStreams,
     seed: [u8; 32],
+    heard: Arc<AtomicUsize>,
 }
 
-async fn take(net: Net, mut events: mpsc::Receiver<NetEvent>) {
+async fn take(net: Net, mut events: mpsc::Receiver<NetEvent>, heard: Arc<AtomicUsize>) {
     while let Some(event) = events.recv().await {
         if let NetEvent::Gossip { message, .. } = event {
+            heard.fetch_add(1, Ordering::Relaxed);
             net.report(message, net::Acceptance::Ignore);
         }
     }
@@ -311,14 +339,26 @@ impl Hostile {
             agent: "hostile".into(),
         };
         let (net, events, streams) = net::start(options).await.unwrap();
-        tokio::spawn(take(net.clone(), events));
+        let heard = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(take(net.clone(), events, Arc::clone(&heard)));
         let target = site.node().id();
         net.dial(Some(target), site.node().net().listen_addresses());
         until("a connection", || {
             net.is_connected(&target) && site.node().net().is_connected(&net.node_id())
         })
         .await;
-        Self { net, streams, seed }
+        net.set_trusted([target].into());
+        Self {
+            net,
+            streams,
+            seed,
+            heard,
+        }
+    }
+
+    /// How many pieces of gossip it was told.
+    pub(crate) fn heard(&self) -> usize {
+        self.heard.load(Ordering::Relaxed)
     }
 
     pub(crate) fn key(&self) -> SecretKey {
@@ -414,14 +454,29 @@ impl Talk {
 
     async fn introduce(&mut self, network: NetworkId) {
         let tags = vec![self.tag(network)];
-        self.say(&[Frame::Networks { tags: tags.clone() }]).await;
-        assert_eq!(
-            self.hear().await,
-            Some(Frame::Networks {
-                tags,
-                known: Vec::new()
-            })
-        );
+        self.say(&[Frame::Networks {
+            tags: tags.clone(),
+            known: Vec::new(),
+        }])
+        .await;
+        match self.hear().await {
+            Some(Frame::Networks { tags: shared, .. }) => assert_eq!(shared, tags),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Shows cards as those of its own organisations, and hears what the node shows of itself.
+    pub(crate) async fn show(&mut self, items: Vec<Item>) -> Vec<Item> {
+        self.say(&[Frame::Introduce {
+            items,
+            delegations: Vec::new(),
+            known: Vec::new(),
+        }])
+        .await;
+        match self.hear().await {
+            Some(Frame::Introduce { items, .. }) => items,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Sends items in a scope, as the one who began, and hears those of the node.
@@ -451,6 +506,7 @@ impl Talk {
 
     /// Ends the session in order, and hears how many items were new and how many were refused.
     pub(crate) async fn receipt(mut self) -> (u64, u64) {
+        assert_eq!(self.deliver(Scope::Sealed, Vec::new()).await, []);
         self.say(&[Frame::Receipt {
             accepted: 0,
             refused: 0,
@@ -577,8 +633,9 @@ pub(crate) async fn false_member(site: &Site, network: NetworkId, number: u8) ->
     let hostile = Hostile::at(site, number).await;
     let party = Party::on(hostile.key());
     let mut talk = hostile.introduced(site, network).await;
-    talk.deliver(Scope::Cards, vec![party.card(&site.ticket().await)])
-        .await;
+    let shown = talk.show(vec![party.card(&site.ticket().await)]).await;
+    assert_eq!(shown.len(), 1, "the node's own card");
+    talk.deliver(Scope::Cards, Vec::new()).await;
     talk.deliver(Scope::Rest, Vec::new()).await;
     assert_eq!(talk.receipt().await, (1, 0), "the card is taken");
     (hostile, party)
