@@ -4,6 +4,8 @@
 //! Edits of this node's own documents take a second lock first, so that they happen one after another.
 //! Methods here block on the disk: async callers use `spawn_blocking`.
 
+#[cfg(test)]
+mod crash_tests;
 mod documents;
 mod error;
 mod feed;

@@ -321,7 +321,8 @@ impl Node {
                 "run the command on another node of the organisation",
             ));
         }
-        if let Some(held) = self.replica().revocations(org, &node)?.first() {
+        let before = self.replica().revocations(org, &node)?;
+        if let Some(held) = before.first() {
             return Ok(Revoked {
                 node,
                 already: true,
