@@ -9,16 +9,22 @@ use fingerpost_config::{Home, Settings};
 use fingerpost_proto::api::{AddNode, CreateOrg, Fields, Found, HandOver};
 use fingerpost_proto::certificate::Role;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
+use fingerpost_proto::keys::sealing_recipient;
+use fingerpost_proto::record::{Hash, Instance};
+use fingerpost_proto::replica::{Contained, Draft};
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::signed::Carry;
-use fingerpost_proto::storage::{Storage, Table};
+use fingerpost_proto::storage::{Batch, Storage, Table};
 
 use super::documents::By;
 use super::names::card_of;
-use super::tasks::{HandingOver, Joining, Kind, Rekeying, TakeOver, Task, Whereabouts, task};
+use super::tasks::{
+    HandingOver, Joining, Kind, Rekeying, Restoring, TakeOver, Task, Whereabouts, task,
+};
 use super::{Node, lock};
 use crate::keys::{Keys, fresh_key};
 use crate::run::Running;
+use crate::sealing::seal;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -164,8 +170,8 @@ async fn a_rekeying_is_finished_wherever_it_was_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pass_that_was_read_is_used_after_a_crash() {
-    let (dirs, giver) = ([0, 1].map(|_| tempfile::tempdir().unwrap()), 0);
-    let first = start(dirs[giver].path()).await;
+    let dirs = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let first = start(dirs[0].path()).await;
     let second = start(dirs[1].path()).await;
     let id = second.node.id();
     let (org, pass) = tokio::task::block_in_place(|| {
@@ -265,4 +271,107 @@ async fn a_hand_over_is_finished_wherever_it_was_cut_off() {
     assert_eq!(revoked.unwrap().revocations.len(), 1);
     host.stop().await.unwrap();
     new.stop().await.unwrap();
+}
+
+/// What a listing's edit is answered while a task is under way.
+fn edit(node: &Node, org: &OrgId) -> Result<(), String> {
+    let fields = Fields {
+        fields: vec![("name".into(), "Diving".into())],
+    };
+    let edited = node.add_service(org, &fields, &By::user("test").unwrap());
+    edited.map(|_| ()).map_err(|error| error.0.message)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_that_would_be_lost_on_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    let node = &running.node;
+    tokio::task::block_in_place(|| {
+        let org = founder(node);
+        let handing = |written| {
+            Task::HandOver(HandingOver {
+                to: node.id(),
+                written,
+                done: false,
+            })
+        };
+        // Nothing new of the card is by the new node: the old one goes on.
+        let written = super::passes::written_by(&node.replica(), &org, &node.id()).unwrap();
+        node.put_task(&org, &handing(written)).unwrap();
+        assert_eq!(edit(node, &org), Ok(()));
+        node.put_task(&org, &handing(written - 1)).unwrap();
+        assert!(edit(node, &org).unwrap_err().contains("has moved"));
+        node.drop_task(Kind::HandOver, &org).unwrap();
+        let restoring = Restoring {
+            whereabouts: Whereabouts {
+                networks: Vec::new(),
+                giver: node.id(),
+                addresses: Vec::new(),
+            },
+            with_history: Vec::new(),
+            complete: false,
+        };
+        node.put_task(&org, &Task::Restore(restoring)).unwrap();
+        assert!(edit(node, &org).unwrap_err().contains("coming back"));
+        node.drop_task(Kind::Restore, &org).unwrap();
+        assert_eq!(edit(node, &org), Ok(()));
+    });
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_document_brings_its_history_back_and_keeps_what_is_newer() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    let node = &running.node;
+    tokio::task::block_in_place(|| {
+        let org = founder(node);
+        let key = DocKey {
+            org,
+            name: DocName::Listing(0),
+        };
+        publish_sealed(node, key);
+        // The store is new: what peers gave back is the record with its state, and the sealed document.
+        let mut batch = Batch::default();
+        batch.remove(Table::Own, key.to_bytes());
+        node.commit_durably(batch).unwrap();
+        assert_eq!(node.take_all_sealed(&org).unwrap(), [key.name]);
+        let added = |node: &Node| {
+            let entries = node.history(&org).unwrap().entries;
+            let added = entries
+                .iter()
+                .filter(|it| it.what.contains("service added"));
+            added.count()
+        };
+        assert_eq!(added(node), 1);
+        // Taken again, it changes nothing of what was written since.
+        edit(node, &org).unwrap();
+        assert_eq!(added(node), 2);
+        node.take_all_sealed(&org).unwrap();
+        assert_eq!(added(node), 2);
+        assert_eq!(node.org_info(&org).unwrap().services, 2);
+    });
+    running.stop().await.unwrap();
+}
+
+/// Publishes a document as it is, with its sealed form beside it.
+fn publish_sealed(node: &Node, key: DocKey) {
+    let recipient = sealing_recipient(key.org.as_bytes()).unwrap();
+    let mut replica = node.replica();
+    let mut document = node.own_document(&replica, &key).unwrap();
+    let state = replica.shown(&key).unwrap().unwrap().state;
+    let draft = Draft {
+        key,
+        state,
+        heads: document.heads().into_iter().map(Hash).collect(),
+        delegation: node.own_delegation(&replica, &key.org).unwrap(),
+        contains: Contained::All,
+        sealed: Some(seal(&document.save(), &[recipient]).unwrap()),
+    };
+    let keys = lock(&node.keys);
+    let fresh = Instance([1; 8]);
+    replica
+        .publish(super::now_s(), draft, keys.node(), fresh, Batch::default())
+        .unwrap();
 }
