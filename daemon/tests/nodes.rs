@@ -193,6 +193,12 @@ async fn what_a_revoked_node_writes_later_counts_for_nobody() {
     let keys = second.home().join("keys");
     assert!(keys.join(format!("former/{org}.delegation")).exists());
     assert!(!keys.join(format!("{org}.delegation")).exists());
+    // Not even with the root key: it would need a new id.
+    let words = first
+        .with(move |node| node.key_words(&org).unwrap().words.join(" "))
+        .await;
+    let said = second.with(move |node| node.import_key(KeptKey::Words(words)).unwrap_err());
+    assert!(said.await.0.message.contains("has revoked this node"));
     first.shows(org, &["Diving"]).await;
 }
 

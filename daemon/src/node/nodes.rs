@@ -330,6 +330,11 @@ impl Node {
             });
         }
         let revocation = self.publish_revocation(&root, node, by)?;
+        let handing = task(&self.replica(), Kind::HandOver, org)?;
+        if matches!(handing, Some(Task::HandOver(handing)) if handing.to == node) {
+            // The organisation stays here after all.
+            self.drop_task(Kind::HandOver, org)?;
+        }
         Ok(Revoked {
             node,
             already: false,

@@ -148,13 +148,7 @@ impl Node {
                 "check the clock of this machine; if it is right, ask for a new pass",
             ));
         }
-        let revoked = self.replica().revocations(&delegation.org, &self.id())?;
-        if !revoked.is_empty() {
-            return Err(NodeError::refused(
-                "the organisation has revoked this node since the pass was made; nothing was changed",
-                "move the home directory of this node away and start it anew: its new id can be added",
-            ));
-        }
+        self.check_not_revoked(&delegation.org)?;
         Ok(content)
     }
 
