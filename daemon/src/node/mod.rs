@@ -6,6 +6,8 @@
 
 mod afterwards;
 mod contacts;
+#[cfg(test)]
+mod crash_tests;
 mod days;
 mod documents;
 mod error;
