@@ -470,7 +470,11 @@ async fn a_stranger_learns_next_to_nothing() {
             panic!("no greeting")
         };
         assert!(nonces.insert(nonce), "a fresh nonce each time");
-        talk.say(&[Frame::Networks { tags }]).await;
+        talk.say(&[Frame::Networks {
+            tags,
+            known: Vec::new(),
+        }])
+        .await;
         assert_eq!(talk.rest().await, [bye(Farewell::NothingInCommon)]);
         let heard = talk.receiver.wire_bytes();
         assert!(heard < 100, "{heard} bytes");
@@ -510,7 +514,10 @@ async fn frames_out_of_order() {
         vec![items()],
         vec![receipt()],
         vec![open(Scope::Cards)],
-        vec![Frame::Networks { tags: Vec::new() }],
+        vec![Frame::Networks {
+            tags: Vec::new(),
+            known: Vec::new(),
+        }],
         vec![hello(), hello()],
         vec![hello(), items()],
         vec![hello(), open(Scope::Rest), items()],

@@ -98,6 +98,7 @@ pub mod json;
 pub mod keys;
 pub mod limits;
 pub mod listing;
+pub mod pass;
 pub mod record;
 pub mod replica;
 pub mod roster;

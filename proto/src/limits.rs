@@ -83,8 +83,13 @@ pub const SEALED_MAX_BYTES: usize = 896 * 1024;
 pub const SEALED_EVERYWHERE_MAX_ORGS: usize = 32;
 /// In a larger one, how many organisations keep each, on average: a hash chooses.
 pub const SEALED_KEEPERS: u64 = 12;
+/// Most bytes of documents, and as many again of sealed ones, that are held of another member without a voice:
+/// with one vouch needed, one member could bring in any number of them.
+pub const UNHEARD_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Longest ticket, in characters.
 pub const TICKET_MAX_CHARS: usize = 500;
+/// Longest pass for another node, in characters, white space included.
+pub const PASS_MAX_CHARS: usize = 16 * 1024;
 /// Most addresses in a ticket or an announcement.
 pub const ADDRESSES_MAX: usize = 8;
 
@@ -94,6 +99,8 @@ pub const FRAME_MAX_BYTES: usize = 1024 * 1024;
 pub const FRAME_FILL_BYTES: usize = 192 * 1024;
 /// Most items in one frame.
 pub const ITEMS_MAX: u64 = 4096;
+/// Most cards by which a node introduces itself, and most delegations.
+pub const INTRODUCTION_MAX_ITEMS: usize = 64;
 /// Largest message of range-based reconciliation, in bytes.
 pub const RECONCILE_FRAME_MAX_BYTES: u64 = 64 * 1024;
 /// Most rounds of reconciliation in one scope of one session.

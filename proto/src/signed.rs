@@ -3,7 +3,8 @@
 //! The payload is never decoded and encoded again on the way to a signature check, so nothing that a
 //! decoder forgives can slip between what was signed and what is understood.
 
-use std::marker::PhantomData;
+use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use minicbor::{Decode, Encode};
 
@@ -136,27 +137,29 @@ impl<T: Statement> Signed<T> {
 }
 
 /// A signed statement in JSON documents and in text: base64url of the carried bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// The bytes never change, so what a check has found is kept: whoever checks a card's vouches on one core
+/// spares the replica on another the work.
 pub struct Carry<T> {
     text: String,
-    kind: PhantomData<fn() -> T>,
+    checked: Arc<OnceLock<Result<Signed<T>, SignedError>>>,
 }
 
-impl<T: Statement> Carry<T> {
-    /// Wraps a signed statement for a document.
-    pub fn new(signed: &Signed<T>) -> Self {
-        Self {
-            text: data_encoding::BASE64URL_NOPAD.encode(&signed.to_bytes()),
-            kind: PhantomData,
-        }
-    }
-
+impl<T: Statement + Clone> Carry<T> {
     /// Decodes and checks the signature.
     ///
     /// # Errors
     /// Any [`SignedError`]; text that is not base64url counts as malformed.
     pub fn verified(&self) -> Result<Signed<T>, SignedError> {
-        Signed::verified(&self.bytes()?)
+        let check = || Signed::verified(&self.bytes()?);
+        self.checked.get_or_init(check).clone()
+    }
+}
+
+impl<T: Statement> Carry<T> {
+    /// Wraps a signed statement for a document.
+    pub fn new(signed: &Signed<T>) -> Self {
+        Self::of(data_encoding::BASE64URL_NOPAD.encode(&signed.to_bytes()))
     }
 
     /// Decodes without checking the signature: what it claims, to see whether a check is worth while.
@@ -176,6 +179,44 @@ impl<T: Statement> Carry<T> {
     }
 }
 
+impl<T> Carry<T> {
+    fn of(text: String) -> Self {
+        Self {
+            text,
+            checked: Arc::default(),
+        }
+    }
+}
+
+impl<T> Clone for Carry<T> {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            checked: Arc::clone(&self.checked),
+        }
+    }
+}
+
+impl<T> PartialEq for Carry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl<T> Eq for Carry<T> {}
+
+impl<T> PartialOrd for Carry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Carry<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
 impl<T> std::fmt::Debug for Carry<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Carry({} characters)", self.text.len())
@@ -190,10 +231,6 @@ impl<T> serde::Serialize for Carry<T> {
 
 impl<'de, T> serde::Deserialize<'de> for Carry<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Ok(Self {
-            text,
-            kind: PhantomData,
-        })
+        String::deserialize(deserializer).map(Self::of)
     }
 }

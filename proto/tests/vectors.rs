@@ -280,7 +280,13 @@ fn frames() -> Value {
                 nonce: nonces[0],
             },
         ),
-        ("01 networks", Frame::Networks { tags: vec![tag] }),
+        (
+            "01 networks",
+            Frame::Networks {
+                tags: vec![tag],
+                known: vec![tag],
+            },
+        ),
         ("02 want charter", Frame::WantCharter { tag }),
         (
             "03 charter",
@@ -314,7 +320,7 @@ fn frames() -> Value {
         (
             "08 items",
             Frame::Items {
-                items: vec![item, departure],
+                items: vec![item.clone(), departure],
             },
         ),
         (
@@ -335,6 +341,14 @@ fn frames() -> Value {
             "11 bye",
             Frame::Bye {
                 farewell: Farewell::NothingInCommon,
+            },
+        ),
+        (
+            "12 introduce",
+            Frame::Introduce {
+                items: vec![item],
+                delegations: vec![delegation().to_bytes().into()],
+                known: vec![tag],
             },
         ),
     ]

@@ -4,25 +4,25 @@ use clap::Args;
 use fingerpost_proto::api::{self, Left, Status};
 
 use crate::client::Target;
-use crate::commands::Context;
+use crate::commands::{Context, InNetwork};
 use crate::error::CliError;
 use crate::output::words::count;
 use crate::output::{ask, one_line};
 
 #[derive(Debug, Args)]
 pub(crate) struct Leave {
-    /// Which network, by name or id; needed when there are several
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<String>,
+    #[command(flatten)]
+    network: InNetwork,
     /// The network's name, as confirmation
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
 }
 
 pub(crate) async fn run(leave: Leave, context: &Context) -> Result<(), CliError> {
+    let network = leave.network.network;
     let confirm = match leave.confirm {
         Some(name) => name,
-        None if context.output.can_ask() => confirmed(leave.network.as_deref(), context).await?,
+        None if context.output.can_ask() => confirmed(network.as_deref(), context).await?,
         None => {
             return Err(CliError::usage(
                 "Leaving must be confirmed, and there is nobody to ask.",
@@ -30,10 +30,7 @@ pub(crate) async fn run(leave: Leave, context: &Context) -> Result<(), CliError>
             ));
         }
     };
-    let body = api::Leave {
-        network: leave.network,
-        confirm,
-    };
+    let body = api::Leave { network, confirm };
     let left: Left = context
         .client
         .post(&context.target(&["networks", "leave"]), &body)

@@ -7,8 +7,9 @@ use fingerpost_proto::listing::EntityRef;
 use serde_json::Value;
 
 use crate::client::Target;
-use crate::commands::{Context, read_input};
+use crate::commands::Context;
 use crate::error::CliError;
+use crate::input::read_input;
 use crate::output::words::{ago, count, now_s};
 use crate::output::{entity_lines, json_pretty, one_line, table};
 

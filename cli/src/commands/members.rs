@@ -1,28 +1,43 @@
 //! `fingerpost members`
 
 use clap::Args;
-use fingerpost_proto::api::{self, Member};
+use fingerpost_proto::api::{self, Member, Waiting};
 use fingerpost_proto::roster::Place;
+use serde::Serialize;
 
 use crate::client::Target;
-use crate::commands::Context;
+use crate::commands::waiting::vouches;
+use crate::commands::{Context, InNetwork};
 use crate::error::CliError;
-use crate::output::table;
-use crate::output::words::{ago_or_never, grouped, now_s};
+use crate::output::words::{ago_or_never, date, grouped, now_s, pause, succession};
+use crate::output::{one_line, table};
 
 #[derive(Debug, Args)]
 pub(crate) struct Members {
-    /// Of which network, by name or id; needed when there are several
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<String>,
+    #[command(flatten)]
+    network: InNetwork,
+}
+
+/// The members, and how many vouches their network asks for.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    members: api::Members,
+    vouches_needed: u32,
 }
 
 pub(crate) async fn run(members: Members, context: &Context) -> Result<(), CliError> {
-    let target = Target::new(&["members"]).with("network", members.network);
+    let target = Target::new(&["members"]).with("network", members.network.network);
     let members: api::Members = context.client.get(&target).await?;
+    let target = Target::new(&["waiting"]).with("network", Some(members.network.to_string()));
+    let waiting: Waiting = context.client.get(&target).await?;
+    let shown = Shown {
+        members,
+        vouches_needed: waiting.vouches_needed,
+    };
     context
         .output
-        .emit(&members, |members| in_words(members, context, now_s()))
+        .emit(&shown, |shown| in_words(shown, context, now_s()))
 }
 
 /// Where an organisation stands, in words.
@@ -37,33 +52,96 @@ pub(crate) fn place_in_words(place: Option<Place>) -> &'static str {
     }
 }
 
-fn in_words(members: &api::Members, context: &Context, now_s: u64) -> String {
+/// The same in a word, for a narrow column.
+fn state(member: &Member) -> String {
+    let place = match member.place {
+        Place::Member => "member",
+        Place::Applicant => "waiting",
+        Place::Removed => "removed",
+        Place::Replaced => "succeeded",
+        Place::Left => "left",
+    };
+    let blocked = if member.blocked { ", blocked" } else { "" };
+    let away = if member.away.is_some() { ", away" } else { "" };
+    format!("{place}{away}{blocked}")
+}
+
+/// Whether the latest listing of a member is held. Of others a node holds none.
+fn listing(member: &Member) -> String {
+    let services = grouped(u64::try_from(member.services).unwrap_or(u64::MAX));
+    match (member.place, member.latest_held, member.services) {
+        (Place::Member, true, _) => format!("latest, {services}"),
+        (Place::Member, false, 0) => "not yet".to_owned(),
+        (Place::Member, false, _) => format!("older, {services}"),
+        _ => String::new(),
+    }
+}
+
+fn in_words(shown: &Shown, context: &Context, now_s: u64) -> String {
     let row = |member: &Member| {
-        let vouchers: Vec<&str> = member
-            .vouched_by
-            .iter()
-            .map(|vouch| vouch.org.name.as_str())
-            .collect();
+        let vouched = match member.anchor {
+            true if member.vouched_by.is_empty() => "needs none".to_owned(),
+            _ => vouches(&member.vouched_by, shown.vouches_needed),
+        };
         [
             member.org.name.clone(),
             member.short.clone(),
-            place_in_words(Some(member.place)).to_owned(),
-            grouped(u64::try_from(member.services).unwrap_or(u64::MAX)),
+            state(member),
+            member.since_s.map(date).unwrap_or_default(),
+            vouched,
             match (member.own, member.connected) {
                 (true, _) => "this node".to_owned(),
                 (_, true) => "connected".to_owned(),
                 _ => ago_or_never(member.last_exchange_s, now_s),
             },
-            vouchers.join(", "),
+            listing(member),
         ]
     };
     let header = [
         "name",
         "id",
-        "place",
-        "entries",
-        "last exchange",
-        "vouched for by",
+        "state",
+        "since",
+        "vouches",
+        "last seen",
+        "listing",
     ];
-    table(&context.output, header, members.members.iter().map(row))
+    let members = &shown.members.members;
+    let mut text = table(&context.output, header, members.iter().map(row));
+    let remarks: String = members.iter().map(remarks).collect();
+    if !remarks.is_empty() {
+        text.push_str(&format!("\n{remarks}"));
+    }
+    text
+}
+
+/// What is too long for a column: objections, pauses, and what comes after an organisation.
+fn remarks(member: &Member) -> String {
+    let name = one_line(&member.org.name);
+    let mut lines = String::new();
+    if !member.objections.is_empty() {
+        let counting = member.objections.iter().filter(|one| one.counts).count();
+        lines.push_str(&format!(
+            "Objections to {name}: {counting} of the {} that remove it\n",
+            member.objections_needed
+        ));
+        for one in &member.objections {
+            lines.push_str(&format!(
+                "  {} on {}: {}{}\n",
+                one_line(&one.org.name),
+                date(one.at_s),
+                one_line(&one.reason),
+                if one.counts { "" } else { " (does not count)" }
+            ));
+        }
+    }
+    if let Some(away) = &member.away {
+        lines.push_str(&format!("{name} is {}\n", pause(away)));
+    }
+    if let Some(after) = &member.succession {
+        for sentence in succession(after) {
+            lines.push_str(&format!("{name} {sentence}\n"));
+        }
+    }
+    lines
 }

@@ -1,22 +1,35 @@
 //! The command line: one file a command.
 
+mod away;
+mod block;
+mod charter;
+mod close;
 mod completions;
+mod conflicts;
 mod found;
 mod help;
 mod invite;
 mod join;
+mod key;
 mod leave;
 mod listing;
+mod manpages;
 mod members;
+mod node;
+mod object;
 mod org;
 mod record;
+mod restore;
 mod search;
 mod service;
 mod show;
 mod status;
+mod succession;
+mod unblock;
+mod vouch;
+mod waiting;
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,6 +72,14 @@ struct Global {
     org: Option<String>,
 }
 
+/// Which network a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct InNetwork {
+    /// Which network, by name or id; needed when there are several
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// How this node is doing, who has your latest listing, and what it lacks
@@ -72,20 +93,50 @@ enum Command {
     /// Small edits of single services
     #[command(subcommand)]
     Service(service::Service),
+    /// What two nodes of your organisation wrote differently at one time
+    Conflicts(conflicts::Conflicts),
     /// Search everything that this node holds
     Search(search::Search),
     /// Show a service or an organisation, who says so, and how old our copy is
     Show(show::Show),
     /// Found a network
     Found(found::Found),
+    /// The text that members of a network accept, and its amendments
+    #[command(subcommand)]
+    Charter(charter::Charter),
     /// Make a ticket with which one organisation can join a network
     Invite(invite::Invite),
     /// Join a network with a ticket
     Join(join::Join),
+    /// Who has asked to join a network, and who vouches for them
+    Waiting(waiting::Waiting),
+    /// Say that an organisation belongs in a network
+    Vouch(vouch::Vouch),
+    /// Object to an organisation: when more than half do, it is removed
+    Object(object::Object),
+    /// Neither take nor show what an organisation publishes, on this node alone
+    Block(block::Block),
+    /// End a block
+    Unblock(unblock::Unblock),
     /// Who belongs to a network
     Members(members::Members),
+    /// Say that your organisation is closed to referrals for a while
+    Away(away::Away),
     /// Leave a network
     Leave(leave::Leave),
+    /// Say that your organisation closes for good, and where people can turn
+    Close(close::Close),
+    /// What comes after an organisation: merged, or going on under another key
+    #[command(subcommand)]
+    Succession(succession::Succession),
+    /// The machines that may write for your organisation
+    #[command(subcommand)]
+    Node(node::Node),
+    /// The root key of your organisation: keep it safe, bring it back
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Bring your organisation back on a new machine
+    Restore(restore::Restore),
     /// Signed records, as they are carried between nodes
     #[command(subcommand)]
     Record(record::Record),
@@ -93,6 +144,8 @@ enum Command {
     Demo(demo::Demo),
     /// Print a completion script for a shell
     Completions(completions::Completions),
+    /// Write the man pages of all commands to a directory
+    Manpages(manpages::Manpages),
     /// Explain a command
     Help(help::Help),
 }
@@ -176,6 +229,7 @@ fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         match cli.command {
             Command::Help(help) => help::run(&help, &output),
             Command::Completions(completions) => completions::run(&completions, &output),
+            Command::Manpages(manpages) => manpages::run(&manpages, &output),
             Command::Demo(demo) => demo::run(demo, output).await,
             command => with_node(command, &context(cli.global, output)?).await,
         }
@@ -188,16 +242,31 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Org(org) => org::run(org, context).await,
         Command::Listing(listing) => listing::run(listing, context).await,
         Command::Service(service) => service::run(service, context).await,
+        Command::Conflicts(conflicts) => conflicts::run(conflicts, context).await,
         Command::Search(search) => search::run(search, context).await,
         Command::Show(show) => show::run(show, context).await,
         Command::Found(found) => found::run(found, context).await,
+        Command::Charter(charter) => charter::run(charter, context).await,
         Command::Invite(invite) => invite::run(invite, context).await,
         Command::Join(join) => join::run(join, context).await,
+        Command::Waiting(waiting) => waiting::run(waiting, context).await,
+        Command::Vouch(vouch) => vouch::run(vouch, context).await,
+        Command::Object(object) => object::run(object, context).await,
+        Command::Block(block) => block::run(block, context).await,
+        Command::Unblock(unblock) => unblock::run(unblock, context).await,
         Command::Members(members) => members::run(members, context).await,
+        Command::Away(away) => away::run(away, context).await,
         Command::Leave(leave) => leave::run(leave, context).await,
+        Command::Close(close) => close::run(close, context).await,
+        Command::Succession(succession) => succession::run(succession, context).await,
+        Command::Node(node) => node::run(node, context).await,
+        Command::Key(key) => key::run(key, context).await,
+        Command::Restore(restore) => restore::run(restore, context).await,
         Command::Record(record) => record::run(record, context).await,
         // `run` has dealt with those that need no node.
-        Command::Demo(_) | Command::Completions(_) | Command::Help(_) => Ok(()),
+        Command::Demo(_) | Command::Completions(_) | Command::Manpages(_) | Command::Help(_) => {
+            Ok(())
+        }
     }
 }
 
@@ -216,25 +285,43 @@ fn context(global: Global, output: Output) -> Result<Context, CliError> {
     })
 }
 
+impl Command {
+    /// Whether it asks a node anything.
+    fn needs_node(&self) -> bool {
+        !matches!(
+            self,
+            Self::Demo(_) | Self::Completions(_) | Self::Manpages(_) | Self::Help(_)
+        )
+    }
+
+    /// Whether `--org` changes what it does.
+    fn takes_org(&self) -> bool {
+        match self {
+            Self::Org(org) => org.takes_org(),
+            Self::Charter(charter) => charter.takes_org(),
+            Self::Succession(succession) => succession.takes_org(),
+            Self::Node(node) => node.takes_org(),
+            Self::Key(key) => key.takes_org(),
+            Self::Status
+            | Self::Show(_)
+            | Self::Members(_)
+            | Self::Waiting(_)
+            | Self::Block(_)
+            | Self::Unblock(_)
+            | Self::Restore(_)
+            | Self::Record(_) => false,
+            _ => self.needs_node(),
+        }
+    }
+}
+
 impl Cli {
     /// Refuses an option where it would do nothing, so that nobody relies on it.
     fn check_globals(&self) -> Result<(), CliError> {
         let command = &self.command;
-        let without_node = matches!(
-            command,
-            Command::Demo(_) | Command::Completions(_) | Command::Help(_)
-        );
-        let without_org = match command {
-            Command::Status
-            | Command::Org(_)
-            | Command::Show(_)
-            | Command::Members(_)
-            | Command::Record(_) => true,
-            _ => without_node,
-        };
         let refused = match (&self.global.home, &self.global.org) {
-            (Some(_), _) if without_node => "--home",
-            (_, Some(_)) if without_org => "--org",
+            (Some(_), _) if !command.needs_node() => "--home",
+            (_, Some(_)) if !command.takes_org() => "--org",
             _ => return Ok(()),
         };
         Err(CliError::usage(
@@ -242,39 +329,6 @@ impl Cli {
             format!("Leave {refused} out."),
         ))
     }
-}
-
-/// Reads a file, or standard input for `-`, up to `max_bytes`.
-///
-/// # Errors
-/// [`CliError::File`]; [`CliError::Refused`] when it is larger.
-fn read_input(path: &str, max_bytes: usize) -> Result<Vec<u8>, CliError> {
-    let limit = u64::try_from(max_bytes)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let mut bytes = Vec::new();
-    if path == "-" {
-        let stdin = std::io::stdin().lock();
-        stdin
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(CliError::file("standard input"))?;
-    } else {
-        let file = std::fs::File::open(path).map_err(CliError::file(path))?;
-        file.take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(CliError::file(path))?;
-    }
-    if bytes.len() > max_bytes {
-        return Err(CliError::Refused {
-            message: format!(
-                "{} is larger than {max_bytes} bytes, the most that is taken. Nothing was changed.",
-                if path == "-" { "Standard input" } else { path },
-            ),
-            hint: "Is it the right file?".to_owned(),
-        });
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -302,11 +356,42 @@ mod tests {
             vec!["fingerpost", "demo", "--home", "x"],
             vec!["fingerpost", "help", "--org", "x"],
             vec!["fingerpost", "record", "export", "y", "--org", "x"],
+            vec!["fingerpost", "--home", "x", "manpages", "man"],
+            vec!["fingerpost", "waiting", "--org", "x"],
+            vec!["fingerpost", "block", "y", "--org", "x"],
+            vec!["fingerpost", "unblock", "y", "--org", "x"],
+            vec!["fingerpost", "charter", "show", "--org", "x"],
+            vec!["fingerpost", "succession", "status", "--org", "x"],
+            vec!["fingerpost", "org", "use", "y", "--org", "x"],
+            vec![
+                "fingerpost",
+                "org",
+                "hand-over",
+                "y",
+                "--to",
+                "n",
+                "--org",
+                "x",
+            ],
+            vec!["fingerpost", "node", "join", "pass", "--org", "x"],
+            vec!["fingerpost", "key", "import", "file", "--org", "x"],
         ] {
             let cli = Cli::try_parse_from(&args).unwrap();
             assert_eq!(cli.check_globals().unwrap_err().kind().1, 2, "{args:?}");
         }
-        let cli = Cli::try_parse_from(["fingerpost", "--org", "x", "listing", "undo"]).unwrap();
-        assert!(cli.check_globals().is_ok());
+        for args in [
+            &["listing", "undo"][..],
+            &["org", "rekey"],
+            &["charter", "accept"],
+            &["succession", "propose", "old"],
+            &["node", "revoke", "n"],
+            &["key", "print"],
+            &["vouch", "y"],
+            &["away", "--back"],
+        ] {
+            let args = [&["fingerpost", "--org", "x"], args].concat();
+            let cli = Cli::try_parse_from(&args).unwrap();
+            assert!(cli.check_globals().is_ok(), "{args:?}");
+        }
     }
 }

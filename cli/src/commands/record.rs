@@ -5,8 +5,9 @@ use fingerpost_proto::api::{Delivered, DeliveryOutcome, Records};
 use fingerpost_proto::limits;
 
 use crate::client::Target;
-use crate::commands::{Context, read_input};
+use crate::commands::Context;
 use crate::error::CliError;
+use crate::input::read_input;
 use crate::output::one_line;
 
 #[derive(Debug, Subcommand)]

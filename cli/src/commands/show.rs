@@ -6,7 +6,7 @@ use fingerpost_proto::api::{EntryKind, EntryView};
 use crate::client::Target;
 use crate::commands::Context;
 use crate::error::CliError;
-use crate::output::words::{ago, now_s};
+use crate::output::words::{ago, now_s, pause, succession};
 use crate::output::{entity_lines, one_line};
 
 #[derive(Debug, Args)]
@@ -30,11 +30,9 @@ fn in_words(entry: &EntryView, now_s: u64) -> String {
         EntryKind::Service => "Service",
         EntryKind::Organisation => "Organisation",
     };
-    let mut text = format!(
-        "{kind} {}\n\n{}\n",
-        one_line(&entry.id),
-        entity_lines(&entry.content)
-    );
+    let mut text = format!("{kind} {}\n", one_line(&entry.id));
+    text.push_str(&before_all_else(entry));
+    text.push_str(&format!("\n{}\n", entity_lines(&entry.content)));
     text.push_str(&format!(
         "Who says so: {} ({}), signed by its node {}, record {}\n",
         one_line(&entry.organisation.name),
@@ -62,6 +60,19 @@ fn in_words(entry: &EntryView, now_s: u64) -> String {
             "Two nodes of this organisation have published different versions that are not merged \
              yet; this is one of them.\n",
         );
+    }
+    text
+}
+
+/// What somebody must know who wants to refer a person there: where to go instead, and when it is shut.
+fn before_all_else(entry: &EntryView) -> String {
+    let name = one_line(&entry.organisation.name);
+    let mut text = String::new();
+    for sentence in entry.succession.iter().flat_map(succession) {
+        text.push_str(&format!("Note: {name} {sentence}\n"));
+    }
+    if let Some(away) = &entry.away {
+        text.push_str(&format!("Note: {name} is {}\n", pause(away)));
     }
     text
 }

@@ -81,8 +81,12 @@ fn networks(status: &Status) -> String {
         let place = place_in_words(network.place);
         let waiting = network.waiting_for.as_ref();
         let waiting = waiting.map(|what| format!("\n  Waiting for: {}", one_line(what)));
+        let asks = network.asks.iter();
+        let asks: String = asks
+            .map(|what| format!("\n  To do: {}", one_line(what)))
+            .collect();
         format!(
-            "{} ({}): {place}, {}, {} needed to join{}\n",
+            "{} ({}): {place}, {}, {} needed to join{}{asks}\n",
             one_line(&network.name),
             network.short,
             count(network.members, "member"),
@@ -163,7 +167,7 @@ fn names(orgs: &[OrgRef]) -> String {
 fn this_node(status: &Status, context: &Context, now_s: u64) -> String {
     let mut text = format!(
         "{}, version {}, started {}, home {}\n",
-        status.node.short(),
+        status.node,
         one_line(&status.version),
         ago(status.started_at_s, now_s),
         context.client.home_dir().display(),

@@ -2,9 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fingerpost_proto::api::{OrgRef, SucceededBy};
+use fingerpost_proto::card::Pause;
 use jiff::Timestamp;
 
-use crate::output::plain;
+use crate::output::{one_line, plain};
 
 /// Units of a duration that is typed, with their length in seconds.
 const TYPED_UNITS: &[(&str, u64)] = &[
@@ -35,13 +37,68 @@ pub(crate) fn now_s() -> u64 {
 
 /// A moment as date and time, such as `22 November 2026, 16:05 UTC`.
 pub(crate) fn moment(at_s: u64) -> String {
+    formatted(at_s, "%-d %B %Y, %H:%M UTC")
+}
+
+/// The day of a moment in UTC, as it is typed: `2026-11-22`.
+pub(crate) fn date(at_s: u64) -> String {
+    formatted(at_s, "%Y-%m-%d")
+}
+
+fn formatted(at_s: u64, format: &str) -> String {
     let at = i64::try_from(at_s)
         .ok()
         .and_then(|at_s| Timestamp::from_second(at_s).ok());
     match at {
-        Some(at) => at.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+        Some(at) => at.strftime(format).to_string(),
         None => "a date out of range".to_owned(),
     }
+}
+
+/// The names of organisations, with commas between them.
+pub(crate) fn names(orgs: &[OrgRef]) -> String {
+    let names: Vec<String> = orgs.iter().map(|org| one_line(&org.name)).collect();
+    names.join(", ")
+}
+
+/// A pause, after "is": `away from 2026-12-20 to 2027-01-04: ask the food bank`.
+pub(crate) fn pause(pause: &Pause) -> String {
+    let note = pause
+        .note
+        .as_ref()
+        .map(|note| format!(": {}", one_line(note)));
+    format!(
+        "away from {} to {}{}",
+        one_line(&pause.from),
+        one_line(&pause.until),
+        note.unwrap_or_default()
+    )
+}
+
+/// What comes after an organisation, as sentences that begin with its name.
+pub(crate) fn succession(after: &SucceededBy) -> Vec<String> {
+    let named = |org: &OrgRef| format!("{} ({})", one_line(&org.name), org.id.short());
+    let mut sentences = Vec::new();
+    if let Some(now) = &after.now {
+        sentences.push(format!("goes on under another key, as {}", named(now)));
+    }
+    if let Some(into) = &after.merged_into {
+        sentences.push(format!("has become part of {}", named(into)));
+    }
+    let clients: Vec<String> = after.clients_to.iter().map(named).collect();
+    let clients = match clients.as_slice() {
+        [] => String::new(),
+        some => format!("people can turn to {}", some.join(", ")),
+    };
+    match (&after.closes_on, clients.is_empty()) {
+        (Some(day), true) => sentences.push(format!("has its last day on {}", one_line(day))),
+        (Some(day), false) => {
+            sentences.push(format!("has its last day on {}; {clients}", one_line(day)))
+        }
+        (None, false) => sentences.push(format!("says that {clients}")),
+        (None, true) => {}
+    }
+    sentences
 }
 
 /// How long ago a moment was: `3 minutes ago`; a date when that says more.
@@ -169,6 +226,7 @@ mod tests {
         assert_eq!(ago(now_s + 3600, now_s), "22 November 2026, 17:00 UTC");
         assert_eq!(ago(u64::MAX, now_s), "a date out of range");
         assert_eq!(ago_or_never(None, now_s), "never");
+        assert_eq!(date(now_s), "2026-11-22");
     }
 
     #[test]

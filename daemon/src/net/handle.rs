@@ -199,6 +199,17 @@ impl Net {
         self.shared.ask(|requests| requests.wanted = Some(list));
     }
 
+    /// Sets with which of the connected nodes gossip runs. All others are told no topic and no message, and
+    /// none is taken from them. A node that is named and not connected is forgotten: say so again when it
+    /// is ([`NetEvent::Connected`]). Who is left out after having been named is disconnected as soon as no
+    /// stream is in use, for gossip would else count on it.
+    pub fn set_trusted(&self, mut nodes: BTreeSet<NodeId>) {
+        let view = self.shared.view();
+        nodes.retain(|node| view.is_connected(node));
+        drop(view);
+        self.shared.ask(|requests| requests.trusted = Some(nodes));
+    }
+
     /// Adds an address of a wanted node, and calls it there soon if it is not connected. Of a node
     /// that is not wanted nothing is kept.
     ///

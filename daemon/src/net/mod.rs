@@ -10,6 +10,7 @@
 
 mod codec;
 mod gossip;
+mod guard;
 mod handle;
 mod listen;
 mod outbox;

@@ -56,6 +56,7 @@ impl Shared {
 pub(super) struct Requests {
     pub(super) topics: BTreeMap<NetworkId, bool>,
     pub(super) wanted: Option<Vec<(NodeId, Vec<Multiaddr>)>>,
+    pub(super) trusted: Option<BTreeSet<NodeId>>,
     pub(super) addresses: VecDeque<(NodeId, Multiaddr)>,
     pub(super) reports: VecDeque<(MessageRef, Acceptance)>,
     pub(super) dials: VecDeque<(Option<NodeId>, Vec<Multiaddr>)>,

@@ -12,7 +12,8 @@ use libp2p::{PeerId, Swarm, SwarmBuilder, dns, identify, mdns, noise, ping, quic
 use tokio::sync::mpsc;
 
 use super::NetError;
-use super::gossip::{self, Gossip};
+use super::gossip;
+use super::guard::Guard;
 use super::streams::{self, Stream};
 
 /// Names our family of protocols to other nodes.
@@ -43,7 +44,7 @@ const IDENTIFY: Duration = Duration::from_secs(30 * 60);
 pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     pub(super) streams: streams::Behaviour,
-    pub(super) gossip: Gossip,
+    pub(super) gossip: Guard,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
@@ -137,6 +138,8 @@ fn behaviour(
         .with_agent_version(agent.to_owned())
         .with_push_listen_addr_updates(true)
         .with_interval(IDENTIFY)
+        // Members find one another by their cards; it is nobody else's business where this node listens.
+        .with_hide_listen_addrs(true)
         // We keep the addresses that we want ourselves.
         .with_cache_size(0);
     let ping = ping::Config::new()
@@ -145,7 +148,7 @@ fn behaviour(
     Ok(Behaviour {
         limits: connection_limits::Behaviour::new(connection_limits(settings)),
         streams: streams::Behaviour::new(incoming),
-        gossip: gossip::behaviour(limits::TAGS_MAX).map_err(NetError::Setup)?,
+        gossip: Guard::new(gossip::behaviour(limits::TAGS_MAX).map_err(NetError::Setup)?),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(ping),
         mdns: Toggle::from(mdns),

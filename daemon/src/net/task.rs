@@ -30,6 +30,9 @@ use calls::{dial_reason, jitter};
 
 /// How often messages that wait for judgement are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long the connection stays of a node that is trusted no more, once no stream uses it: long enough for
+/// the exchange in which it tells why.
+const FALLEN_IDLE: Duration = Duration::from_secs(5);
 /// How long listeners may take to tell their addresses.
 const BEGIN_MAX: Duration = Duration::from_secs(1);
 /// How long connections may take to end in order.
@@ -172,15 +175,26 @@ impl Task {
     /// Ends the connections that nobody uses. libp2p does not: gossip keeps a stream open on each.
     fn close_unused(&mut self, now: Instant) {
         let behaviour = self.swarm.behaviour();
-        let unused = behaviour.streams.unused(self.idle, now);
+        let mut unused = behaviour.streams.unused(self.idle, now);
+        let brief = behaviour.streams.unused(FALLEN_IDLE.min(self.idle), now);
+        unused.extend(
+            brief
+                .into_iter()
+                .filter(|(peer, _)| behaviour.gossip.has_fallen(peer)),
+        );
         if unused.is_empty() {
             return;
         }
-        let in_mesh: HashSet<PeerId> = behaviour.gossip.all_mesh_peers().copied().collect();
-        for (peer, connection) in unused {
-            if !in_mesh.contains(&peer) {
-                self.swarm.close_connection(connection);
-            }
+        let in_mesh: HashSet<PeerId> = {
+            let mesh = behaviour.gossip.gossip().all_mesh_peers();
+            mesh.copied().collect()
+        };
+        let closed: Vec<_> = unused
+            .into_iter()
+            .filter(|(peer, _)| !in_mesh.contains(peer) || behaviour.gossip.has_fallen(peer))
+            .collect();
+        for (_, connection) in closed {
+            self.swarm.close_connection(connection);
         }
     }
 
@@ -191,6 +205,10 @@ impl Task {
         }
         if let Some(list) = requests.wanted {
             self.set_wanted(list);
+        }
+        if let Some(nodes) = requests.trusted {
+            let peers = nodes.iter().filter_map(peers::peer_id);
+            self.swarm.behaviour_mut().gossip.set_trusted(peers);
         }
         for (node, address) in requests.addresses {
             self.wanted.add_address(&node, address, Instant::now());
@@ -242,7 +260,7 @@ impl Task {
 
     fn follow(&mut self, network: NetworkId, follow: bool) {
         let topic = gossip::topic(&network);
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let gossip = self.swarm.behaviour_mut().gossip.gossip_mut();
         if !follow {
             self.topics.remove(&topic.hash());
             gossip.unsubscribe(&topic);
@@ -262,7 +280,8 @@ impl Task {
         let topic = gossip::topic(network).hash();
         let size = bytes.len();
         let subscribers = self.subscribers(&topic);
-        match self.swarm.behaviour_mut().gossip.publish(topic, bytes) {
+        let gossip = self.swarm.behaviour_mut().gossip.gossip_mut();
+        match gossip.publish(topic, bytes) {
             Ok(_) => Ok(subscribers),
             Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => Ok(0),
             Err(PublishError::MessageTooLarge) => Err(NetError::TooLarge { bytes: size }),
@@ -271,13 +290,15 @@ impl Task {
     }
 
     fn subscribers(&self, topic: &TopicHash) -> usize {
-        let all = self.swarm.behaviour().gossip.all_peers();
-        all.filter(|(_, topics)| topics.contains(&topic)).count()
+        let guard = &self.swarm.behaviour().gossip;
+        let all = guard.gossip().all_peers();
+        all.filter(|(peer, topics)| guard.is_trusted(peer) && topics.contains(&topic))
+            .count()
     }
 
     fn judge(&mut self, message: &MessageRef, acceptance: Acceptance) {
         let acceptance = MessageAcceptance::from(acceptance);
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let gossip = self.swarm.behaviour_mut().gossip.gossip_mut();
         gossip.report_message_validation_result(&message.id, &message.source, acceptance);
     }
 

@@ -4,7 +4,7 @@ use fingerpost_proto::board::BoardState;
 use std::sync::atomic::Ordering;
 
 use fingerpost_proto::card::Card;
-use fingerpost_proto::certificate::{Delegation, FORMAT, Role};
+use fingerpost_proto::certificate::{Delegation, Role};
 use fingerpost_proto::documents::{ChangeNote, OwnDocument};
 use fingerpost_proto::ids::{DocKey, DocName, NodeId, OrgId, RecordId};
 use fingerpost_proto::keys::sealing_recipient;
@@ -16,6 +16,7 @@ use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 
 use super::names::card_of;
+use super::nodes::new_delegation;
 use super::{Node, NodeError, lock, now_s};
 use crate::keys::random;
 use crate::store::SledStorage;
@@ -98,23 +99,11 @@ impl Node {
         if let Some(delegation) = replica.delegation(org, &self.id())? {
             return Ok(delegation);
         }
-        let keys = lock(&self.keys);
-        let root = keys.org(org).ok_or_else(|| {
-            NodeError::refused(
-                "this node does not hold the key of that organisation; nothing was changed",
-                "run the command on the organisation's own node",
-            )
-        })?;
-        let delegation = Delegation {
-            format: FORMAT,
-            org: *org,
-            node: self.id(),
-            role: Role::Admin,
-            // A clock that is set right later must not make this node's first records invalid.
-            not_before_s: now_s().saturating_sub(24 * 60 * 60),
-            not_after_s: None,
-        };
-        Ok(Signed::sign(delegation, root))
+        if let Some(delegation) = lock(&self.keys).delegation(org) {
+            return Ok(delegation.clone());
+        }
+        let root = self.root_key(org)?;
+        Ok(new_delegation(&root, self.id(), Role::Admin))
     }
 
     /// Writes the new content of an own document and publishes it: automerge document, record, state and
@@ -128,6 +117,7 @@ impl Node {
         what: &str,
         by: &By,
     ) -> Result<Option<RecordId>, NodeError> {
+        self.check_not_moving(replica, &key.org, key.name)?;
         let mut document = self.own_document(replica, &key)?;
         let changed =
             document.update(content, &by.note(what), i64::try_from(now_s()).unwrap_or(0))?;
@@ -135,8 +125,7 @@ impl Node {
             return Ok(None);
         }
         let contains = self.contained_by_own(replica, &key)?;
-        let heads = document.heads();
-        self.publish_document(replica, key, &document.save(), heads, state, contains)
+        self.publish_document(replica, key, &mut document, state, contains)
             .map(Some)
     }
 
@@ -153,69 +142,58 @@ impl Node {
         }
     }
 
-    /// Publishes an own document as it stands, sealed to all that may write it. `state` is what it says;
-    /// `contains` are the undominated records whose edits are in it.
+    /// Publishes an own document as it stands, sealed to all that may write it by the card that is being
+    /// published or that is held. `state` is what it says; `contains` are the undominated records whose
+    /// edits are in it.
     pub(super) fn publish_document(
         &self,
         replica: &mut Replica<SledStorage>,
         key: DocKey,
-        document: &[u8],
-        heads: Vec<[u8; 32]>,
+        document: &mut OwnDocument,
         state: Vec<u8>,
         contains: Vec<RecordId>,
     ) -> Result<RecordId, NodeError> {
-        let sealed = self.seal_own(replica, &key, document, &state);
+        let card = match key.name {
+            DocName::Card => Card::parse(&state).ok(),
+            _ => card_of(replica, &key.org),
+        };
+        let nodes = card.as_ref().map(nodes_of_card).unwrap_or_default();
+        self.publish_document_for(replica, key, document, state, contains, &nodes)
+    }
+
+    /// The same, sealed to the nodes that are named, and to the organisation.
+    pub(super) fn publish_document_for(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        key: DocKey,
+        document: &mut OwnDocument,
+        state: Vec<u8>,
+        contains: Vec<RecordId>,
+        nodes: &[NodeId],
+    ) -> Result<RecordId, NodeError> {
+        self.check_not_moving(replica, &key.org, key.name)?;
+        let bytes = document.save();
+        // While an organisation comes back, its peers keep the histories that it had; a new one that is
+        // sealed would take the place of an older one that has not come back yet.
+        let sealed = match self.is_restoring(replica, &key)? {
+            true => None,
+            false => seal_own(&key, &bytes, nodes),
+        };
         let draft = Draft {
             key,
             state,
-            heads: heads.into_iter().map(Hash).collect(),
+            heads: document.heads().into_iter().map(Hash).collect(),
             delegation: self.own_delegation(replica, &key.org)?,
             contains: Contained::These(contains),
             sealed,
         };
         let mut also = Batch::default();
-        also.put(Table::Own, key.to_bytes(), document);
+        also.put(Table::Own, key.to_bytes(), bytes);
         let record = {
             let keys = lock(&self.keys);
             replica.publish(now_s(), draft, keys.node(), Instance(random()?), also)?
         };
         Ok(record.id())
-    }
-
-    /// Seals an own document to the organisation's nodes and its root key, by the card that is being
-    /// published or that is held. A document that cannot be sealed is published all the same: it is the
-    /// backup that is missing then, and the log says so.
-    fn seal_own(
-        &self,
-        replica: &Replica<SledStorage>,
-        key: &DocKey,
-        document: &[u8],
-        state: &[u8],
-    ) -> Option<Vec<u8>> {
-        let card = match key.name {
-            DocName::Card => Card::parse(state).ok(),
-            _ => card_of(replica, &key.org),
-        };
-        let nodes = card.as_ref().map(nodes_of_card).unwrap_or_default();
-        let all = nodes.iter().map(NodeId::as_bytes);
-        let recipients: Vec<String> = all
-            .chain([key.org.as_bytes()])
-            .filter_map(sealing_recipient)
-            .collect();
-        match crate::sealing::seal(document, &recipients) {
-            Ok(sealed) if sealed.len() <= limits::SEALED_MAX_BYTES => Some(sealed),
-            Ok(sealed) => {
-                tracing::warn!(
-                    "{key} with its history is too large to be kept by others ({} KiB): they hold what it says, but not how it came about",
-                    sealed.len() / 1024
-                );
-                None
-            }
-            Err(error) => {
-                tracing::warn!("{key} could not be sealed: {error}");
-                None
-            }
-        }
     }
 
     /// Publishes all documents of an organisation anew, unchanged: after its nodes have changed, so that the
@@ -229,8 +207,7 @@ impl Node {
             let mut document = self.own_document(&replica, &key)?;
             let state = state_of(key.name, &document.value()?)?;
             let contains = self.contained_by_own(&replica, &key)?;
-            let heads = document.heads();
-            self.publish_document(&mut replica, key, &document.save(), heads, state, contains)?;
+            self.publish_document(&mut replica, key, &mut document, state, contains)?;
             published.push(key);
         }
         self.released(replica, &published)
@@ -329,9 +306,33 @@ pub(super) fn taken_back() -> ChangeNote {
     }
 }
 
+/// Seals an own document to nodes and to its organisation's root key. A document that cannot be sealed is
+/// published all the same: it is the backup that is missing then, and the log says so.
+fn seal_own(key: &DocKey, document: &[u8], nodes: &[NodeId]) -> Option<Vec<u8>> {
+    let all = nodes.iter().map(NodeId::as_bytes);
+    let recipients: Vec<String> = all
+        .chain([key.org.as_bytes()])
+        .filter_map(sealing_recipient)
+        .collect();
+    match crate::sealing::seal(document, &recipients) {
+        Ok(sealed) if sealed.len() <= limits::SEALED_MAX_BYTES => Some(sealed),
+        Ok(sealed) => {
+            tracing::warn!(
+                "{key} with its history is too large to be kept by others ({} KiB): they hold what it says, but not how it came about",
+                sealed.len() / 1024
+            );
+            None
+        }
+        Err(error) => {
+            tracing::warn!("{key} could not be sealed: {error}");
+            None
+        }
+    }
+}
+
 /// The nodes that a card delegates and does not revoke, by what it claims: to seal to one more does no harm
 /// that its writer could not do anyway.
-fn nodes_of_card(card: &Card) -> Vec<NodeId> {
+pub(super) fn nodes_of_card(card: &Card) -> Vec<NodeId> {
     let revoked: Vec<NodeId> = card
         .revocations
         .iter()

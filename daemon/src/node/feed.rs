@@ -29,6 +29,7 @@ impl Node {
         if changes.is_empty() {
             return;
         }
+        self.tend_soon();
         let (mut documents, mut cards, mut rosters) = (BTreeSet::new(), BTreeSet::new(), false);
         for change in changes {
             match change {

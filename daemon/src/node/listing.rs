@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use fingerpost_proto::api::{CreateOrg, Edited, Fields, History, HistoryItem, OrgInfo};
 use fingerpost_proto::card::{Card, Identifier};
-use fingerpost_proto::certificate::Role;
 use fingerpost_proto::documents::OwnDocument;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
 use fingerpost_proto::limits;
@@ -16,7 +15,7 @@ use fingerpost_proto::signed::Carry;
 use uuid::Uuid;
 
 use super::documents::By;
-use super::names::{card_of, current_org, org_ref};
+use super::names::{card_of, org_ref};
 use super::{Node, NodeError, lock};
 use crate::keys::random;
 use crate::store::SledStorage;
@@ -127,9 +126,9 @@ impl Node {
             identifiers: card.map(|card| card.identifiers).unwrap_or_default(),
             services,
             shards,
-            role: Role::Admin,
+            role: self.own_role(org),
             root_key: lock(&self.keys).org(org).is_some(),
-            current: current_org(&replica) == Some(*org),
+            current: replica.own().len() == 1 || self.current_org(&replica)? == Some(*org),
             present,
         })
     }

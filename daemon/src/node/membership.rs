@@ -23,7 +23,7 @@ use fingerpost_proto::ids::{InviteId, NetworkId, NodeId, OrgId};
 use fingerpost_proto::limits;
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
-use fingerpost_proto::sync::receipts;
+use fingerpost_proto::sync::FetchedCharter;
 use fingerpost_proto::ticket::{Ticket, TicketError};
 
 use super::days::moment;
@@ -110,7 +110,7 @@ impl Node {
         let delegation = self.own_delegation(&replica, org)?;
         drop(replica);
         let expires_at_s = now_s().saturating_add(request.valid_s);
-        let addresses = self.addresses_for_others();
+        let addresses = self.addresses_for_ticket();
         let keys = lock(&self.keys);
         let key = fresh_key()?;
         let ticket = Ticket::issue(
@@ -149,32 +149,31 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`].
-    pub async fn preview(&self, text: &str) -> Result<CharterView, NodeError> {
+    pub async fn preview(
+        self: &std::sync::Arc<Self>,
+        text: &str,
+    ) -> Result<CharterView, NodeError> {
         let ticket = Self::ticket(text)?;
         let charter = self.charter_for(&ticket).await?;
         let invitation = ticket.invitation.get();
         Ok(CharterView {
             network: invitation.network,
-            name: charter.name,
-            charter: charter.text,
-            vouches_needed: charter.vouches_needed,
+            name: charter.name().to_owned(),
+            charter: charter.text().to_owned(),
+            vouches_needed: charter.vouches_needed(),
             invited_by: invitation.voucher,
             expires_at_s: invitation.expires_at_s,
         })
     }
 
-    async fn charter_for(&self, ticket: &Ticket) -> Result<Charter, NodeError> {
-        let network = ticket.network();
-        self.net()
-            .dial(Some(ticket.invitation.get().node), ticket.addresses.clone());
-        if let Some(charter) = self.replica().charter(&network).cloned() {
-            return Ok(charter);
-        }
-        let inviter = ticket.invitation.get().node;
-        self.fetch_charter(inviter, network).await.map_err(|reason| {
+    async fn charter_for(
+        self: &std::sync::Arc<Self>,
+        ticket: &Ticket,
+    ) -> Result<FetchedCharter, NodeError> {
+        self.find_charter(ticket).await.map_err(|reason| {
             NodeError::refused(
-                format!("the network could not be reached through the node that made this ticket ({reason}); nothing was changed"),
-                "check that this machine is online and that the inviter's node is running, then try again",
+                format!("the network could not be reached at the addresses of this ticket ({reason}); nothing was changed"),
+                "check that this machine is online and that a member's node is running, then try again",
             )
         })
     }
@@ -206,33 +205,30 @@ impl Node {
             return Err(NodeError::refused(
                 format!(
                     "the charter of {} was not accepted; nothing was changed",
-                    charter.name
+                    charter.name()
                 ),
                 "read it, then join with --accept-charter",
             ));
         }
-        let inviter = ticket.invitation.get().node;
-        let what = format!("network joined: {}", charter.name);
+        let what = format!("network joined: {}", charter.name());
+        let began_s = now_s();
         let node = std::sync::Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            node.accept_charter(&org, charter, Some(&ticket), &what, &by)
+            // First where to find the others: stopped right after this, the node still gets to them.
+            node.remember_contacts(&ticket)?;
+            node.accept_charter(&org, charter.founding, Some(&ticket), &what, &by)
         })
         .await
         .map_err(NodeError::internal)??;
-        self.sync_soon(inviter);
+        self.sync_with_sought();
         // Often the first exchange is over in a moment; if not, it goes on without us.
         for _ in 0..JOIN_WAIT_MS / JOIN_POLL_MS {
-            if self.has_met(&inviter)? {
+            if self.has_met_anybody(network, began_s)? {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(JOIN_POLL_MS)).await;
         }
         self.network_info(network, Some(&org))
-    }
-
-    /// Whether an exchange with a node was ever finished.
-    fn has_met(&self, node: &NodeId) -> Result<bool, NodeError> {
-        Ok(receipts(&self.replica())?.contains_key(node))
     }
 
     /// Addresses to give to others: what was configured, then what this node listens on. Loopback

@@ -6,19 +6,26 @@
 
 mod afterwards;
 mod clock;
+mod contacts;
 mod days;
 mod documents;
 mod error;
 mod feed;
 mod gossip;
+mod kept_keys;
 mod listing;
 mod membership;
 mod names;
+mod nodes;
+mod passes;
 mod records;
+mod rekey;
+mod restore;
 mod scheduler;
 mod sessions;
 mod siblings;
 mod status;
+mod tasks;
 mod view;
 
 use std::collections::BTreeMap;
@@ -46,6 +53,7 @@ pub use gossip::Outgoing;
 pub use scheduler::run as run_scheduler;
 pub use sessions::Patience;
 pub use siblings::run as run_merger;
+pub use tasks::run as run_tasks;
 
 /// Most announcements that wait to be handed to the network. Gossip is a hint: what does not fit is
 /// found by the next sync.
@@ -103,6 +111,8 @@ pub struct Node {
     merge_worker: Mutex<Worker>,
     /// Siblings' records that could not be merged, and why.
     given_up: Mutex<BTreeMap<(DocKey, RecordId), String>>,
+    /// Wakes what goes on with tasks: something happened that one may be waiting for.
+    tending: Notify,
     sessions: Mutex<sessions::Sessions>,
     /// What this node is to do by itself.
     chores: Mutex<membership::Chores>,
@@ -237,6 +247,7 @@ impl Node {
             merging: Notify::new(),
             merge_worker: Mutex::new(Worker::of_this_program().map_err(OpenError::Program)?),
             given_up: Mutex::default(),
+            tending: Notify::new(),
             sessions: Mutex::default(),
             chores: Mutex::default(),
             after: Mutex::new(after),

@@ -1,17 +1,13 @@
 //! From what people type to what it names, and back.
 
-use fingerpost_proto::api::{OrgInfo, OrgRef};
+use fingerpost_proto::api::OrgRef;
 use fingerpost_proto::card::Card;
 use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
 use fingerpost_proto::replica::Replica;
-use fingerpost_proto::storage::{Batch, Storage, Table};
 
 use super::membership::name_of;
 use super::{Node, NodeError};
 use crate::store::SledStorage;
-
-/// Where the chosen organisation stands in [`Table::Meta`].
-const CURRENT_ORG: &[u8] = b"current_org";
 
 /// The card of any organisation, if it is held.
 pub(super) fn card_of(replica: &Replica<SledStorage>, org: &OrgId) -> Option<Card> {
@@ -63,34 +59,7 @@ fn pick<T: Copy>(
     }
 }
 
-/// The organisation that was chosen, or the only one.
-pub(super) fn current_org(replica: &Replica<SledStorage>) -> Option<OrgId> {
-    let mut own = replica.own().iter();
-    if let (Some(only), None) = (own.next(), own.next()) {
-        return Some(*only);
-    }
-    let stored = replica.storage().get(Table::Meta, CURRENT_ORG).ok()??;
-    let chosen = stored.try_into().ok().map(OrgId::from_bytes)?;
-    replica.own().contains(&chosen).then_some(chosen)
-}
-
 impl Node {
-    /// Chooses the organisation that commands mean unless they name another.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub fn use_org(&self, text: &str) -> Result<OrgInfo, NodeError> {
-        let org = self.own_org(Some(text))?;
-        let mut batch = Batch::default();
-        batch.put(Table::Meta, CURRENT_ORG, *org.as_bytes());
-        {
-            let mut replica = self.replica();
-            replica.storage_mut().commit(batch)?;
-            replica.storage_mut().flush()?;
-        }
-        self.org_info(&org)
-    }
-
     /// One of this node's own organisations: the one named, the only one, or the one that was chosen.
     ///
     /// # Errors
@@ -104,19 +73,19 @@ impl Node {
                 .map(|org| (*org, org.matches(text), vec![org_ref(&replica, org).name]));
             return pick(candidates, text, "organisation", "fingerpost org list");
         }
+        if let Some(current) = self.current_org(&replica)?.filter(|org| orgs.contains(org)) {
+            return Ok(current);
+        }
         match orgs.as_slice() {
             [org] => Ok(*org),
             [] => Err(NodeError::refused(
                 "this node holds no organisation yet",
                 "make one: fingerpost org create --name \"Our name\"",
             )),
-            _ => current_org(&replica).ok_or_else(|| {
-                NodeError::bad_input(
-                    format!("this node holds {} organisations", orgs.len()),
-                    "say which: --org NAME, or choose one for all commands: fingerpost org use NAME; \
-                     \"fingerpost org list\" shows them",
-                )
-            }),
+            _ => Err(NodeError::bad_input(
+                format!("this node holds {} organisations", orgs.len()),
+                "say which: --org NAME, or choose one for all commands: fingerpost org use NAME; \"fingerpost org list\" shows them",
+            )),
         }
     }
 

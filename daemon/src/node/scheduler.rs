@@ -119,6 +119,8 @@ impl Node {
             }
         }
         self.net().set_wanted(wanted);
+        self.call_contacts();
+        self.refresh_trusted();
         self.write_rescue();
     }
 

@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fingerpost_proto::charter::Charter;
 use fingerpost_proto::ids::{NetworkId, NodeId};
 use fingerpost_proto::limits;
-use fingerpost_proto::sync::{Farewell, Frame, Incoming, Purpose, Session, SessionError, Stats};
+use fingerpost_proto::sync::{
+    Farewell, FetchedCharter, Frame, Incoming, Purpose, Session, SessionError, Stats,
+};
 use tokio::sync::Notify;
 
+use super::contacts::Calls;
 use super::{Node, lock, now_s};
 use crate::keys::random;
 use crate::net::{CodecError, FrameReceiver, FrameSender, Stream, frames_with_idle, send_alone};
@@ -57,6 +59,7 @@ pub(super) struct Sessions {
     /// The node from which much is coming in. While it does, others wait: they would send the same.
     source: Option<NodeId>,
     patience: Patience,
+    pub(super) calls: Calls,
 }
 
 impl Sessions {
@@ -72,6 +75,17 @@ impl Sessions {
             self.inbound.insert(peer, of_peer + 1);
         }
         free
+    }
+
+    /// Notes that this node was told to look for a network where that one answers.
+    pub(super) fn seek(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.sought = true;
+        }
+    }
+
+    pub(super) fn is_sought(&self, node: &NodeId) -> bool {
+        self.peers.get(node).is_some_and(|peer| peer.sought)
     }
 
     fn leave(&mut self, peer: &NodeId) {
@@ -115,6 +129,8 @@ pub(super) struct PeerState {
     due: Option<Instant>,
     failures: u32,
     busy: bool,
+    /// See [`Sessions::seek`].
+    sought: bool,
 }
 
 /// Why a session did not come to its end.
@@ -168,9 +184,12 @@ impl Node {
         if outbound {
             self.remember_address(&node, &address);
         }
+        let is_contact = outbound && self.is_contact(&address);
+        self.refresh_trusted();
         let mut sessions = lock(&self.sessions);
         let peer = sessions.peers.entry(node).or_default();
         peer.address = address;
+        peer.sought |= is_contact;
         let wait = if outbound {
             Duration::ZERO
         } else {
@@ -306,42 +325,21 @@ impl Node {
             .await
             .map_err(|error| RunError::Open(error.to_string()))?;
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
-        let session = Session::initiate(node, Purpose::Sync, networks, nonce);
+        let mut session = Session::initiate(node, Purpose::Sync, networks, nonce);
+        if lock(&self.sessions).is_sought(&node) {
+            session = session.sought();
+        }
         self.drive(session, stream)
             .await
             .map(|session| session.stats().clone())
     }
 
-    /// Reads the charter of a network from a node to which a connection is being made.
-    pub(super) async fn fetch_charter(
+    /// Reads the charter of a network from a connected node.
+    pub(super) async fn try_fetch_charter(
         &self,
         node: NodeId,
         network: NetworkId,
-    ) -> Result<Charter, String> {
-        let mut last = "no connection within 30 seconds".to_owned();
-        for _ in 0..150 {
-            if self.net().connected().contains(&node) {
-                match self.try_fetch_charter(node, network).await {
-                    Ok(charter) => return Ok(charter),
-                    Err(
-                        error
-                        @ RunError::Session(SessionError::Farewell(Farewell::NothingInCommon)),
-                    ) => {
-                        return Err(error.to_string());
-                    }
-                    Err(error) => last = error.to_string(),
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Err(last)
-    }
-
-    async fn try_fetch_charter(
-        &self,
-        node: NodeId,
-        network: NetworkId,
-    ) -> Result<Charter, RunError> {
+    ) -> Result<FetchedCharter, RunError> {
         let stream = self
             .net()
             .open_stream(node)
@@ -350,11 +348,11 @@ impl Node {
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
         let session = Session::initiate(node, Purpose::Charter(network), vec![network], nonce);
         let session = self.drive(session, stream).await?;
-        let fetched = session.charter().ok_or(RunError::Closed)?;
-        Ok(fetched.founding.clone())
+        session.charter().cloned().ok_or(RunError::Closed)
     }
 
     fn known_networks(&self) -> Vec<NetworkId> {
+        self.hold_own_delegations();
         self.replica().networks().map(|(id, _)| id).collect()
     }
 
@@ -447,6 +445,8 @@ impl Node {
         let mut sessions = lock(&self.sessions);
         sessions.source = sessions.source.filter(|source| *source != peer);
         drop(sessions);
+        // Whoever was taken in, or has left, takes part in gossip from now on, or no more.
+        self.refresh_trusted();
         if finished.is_ok() {
             self.exchanged.store(true, Ordering::Release);
         }

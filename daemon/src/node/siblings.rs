@@ -44,7 +44,8 @@ struct Job {
     record: RecordId,
     own: Vec<u8>,
     sibling: Zeroizing<Vec<u8>>,
-    /// Whether the record is undominated. If not, only its history is wanted, for lack of anything newer.
+    /// Whether the record is undominated. If not, only its history is wanted, for lack of anything newer: it
+    /// takes the place of what is here, and goes on with what is shown.
     current: bool,
 }
 
@@ -159,7 +160,7 @@ impl Node {
             .storage()
             .get(Table::Own, &key.to_bytes())?
             .is_some();
-        if wanted.is_empty() && !has_own {
+        if wanted.is_empty() && (!has_own || self.is_restoring(replica, key)?) {
             // The owner was lost between a record and its sealed document: an older history is better than none.
             let older = replica.sealed_ids(key);
             wanted.extend(older.into_iter().filter(hopeful).map(|id| (id, false)));
@@ -181,22 +182,28 @@ impl Node {
         record: &RecordId,
     ) -> Result<Zeroizing<Vec<u8>>, NodeError> {
         let bytes = replica.sealed_bytes(key, record)?.unwrap_or_default();
-        let identities: Vec<Zeroizing<String>> = {
-            let keys = lock(&self.keys);
-            let root = keys.org(&key.org).map(|root| root.sealing_identity());
-            std::iter::once(keys.node().sealing_identity())
-                .chain(root)
-                .collect()
-        };
+        let identities = self.sealing_identities(&key.org);
         crate::sealing::open(&bytes, &identities, DOCUMENT_MAX_BYTES).map_err(|error| {
             NodeError::bad_input(error.to_string(), "look at the node that sealed it")
         })
     }
 
+    /// What opens documents that are sealed for an organisation's nodes.
+    fn sealing_identities(&self, org: &OrgId) -> Vec<Zeroizing<String>> {
+        let keys = lock(&self.keys);
+        let root = keys.org(org).map(|root| root.sealing_identity());
+        std::iter::once(keys.node().sealing_identity())
+            .chain(root)
+            .collect()
+    }
+
     async fn merge_one(self: &Arc<Self>, job: Job) -> Result<(), Failed> {
         let worker = lock(&self.merge_worker).clone();
         let request = Request {
-            own: job.own.clone(),
+            own: match job.current {
+                true => job.own.clone(),
+                false => Vec::new(),
+            },
             sibling: job.sibling.to_vec(),
             actor: random().map_err(NodeError::from)?,
             now_s: now_s(),
@@ -217,16 +224,19 @@ impl Node {
         if own.unwrap_or_default() != job.own {
             return Ok(());
         }
-        let mut answer = answer.clone();
+        let mut document = OwnDocument::load(&answer.document, &self.actor)?;
         let mut contains = replica.contained(&key)?;
         if job.current {
             contains.push(job.record);
         } else if let Some(shown) = replica.shown(&key)? {
-            self.carry_on(&mut answer, &shown.state)?;
+            let state = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
+            document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
             contains.push(shown.record.id());
         }
-        let value: serde_json::Value =
-            serde_json::from_slice(&answer.value).map_err(NodeError::internal)?;
+        let value: serde_json::Value = match job.current {
+            true => serde_json::from_slice(&answer.value).map_err(NodeError::internal)?,
+            false => document.value()?,
+        };
         let state = state_of(key.name, &value)?;
         for id in &answer.kept {
             tracing::info!(
@@ -234,38 +244,36 @@ impl Node {
             );
         }
         let mut batch = Batch::default();
-        batch.put(Table::Own, key.to_bytes(), answer.document.as_slice());
+        batch.put(Table::Own, key.to_bytes(), document.save());
         Replica::<SledStorage>::note_contained(&mut batch, &key, &contains);
         replica.storage_mut().commit(batch)?;
-        let published = if replica.is_to_publish_merge(&key)? && self.may_write(&replica, &key)? {
+        self.note_history(&mut replica, &key)?;
+        let ends_it = replica.is_to_publish_merge(&key)?
+            && self.may_write(&replica, &key)?
+            && self.check_not_moving(&replica, &key.org, key.name).is_ok();
+        let mut published = Vec::new();
+        if ends_it {
             let contains = replica.contained(&key)?;
-            self.publish_document(
-                &mut replica,
-                key,
-                &answer.document,
-                answer.heads,
-                state,
-                contains,
-            )?;
-            vec![key]
-        } else {
-            replica.storage_mut().flush()?;
-            Vec::new()
-        };
+            self.publish_document(&mut replica, key, &mut document, state, contains)?;
+            published.push(key);
+        }
+        replica.storage_mut().flush()?;
         self.released(replica, &published)?;
+        self.tend_soon();
         Ok(())
     }
 
-    /// Adds to an older history the state that was published after it.
-    fn carry_on(&self, answer: &mut Answer, state: &[u8]) -> Result<(), NodeError> {
-        let mut document = OwnDocument::load(&answer.document, &self.actor)?;
-        let state: serde_json::Value =
-            serde_json::from_slice(state).map_err(NodeError::internal)?;
-        document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
-        answer.value = serde_json::to_vec(&document.value()?).map_err(NodeError::internal)?;
-        answer.heads = document.heads();
-        answer.document = document.save();
-        Ok(())
+    /// Whether the histories of an organisation's documents are here, as far as they are to be had.
+    pub(super) fn has_histories(&self, org: &OrgId) -> Result<bool, NodeError> {
+        let replica = self.replica();
+        let keys: Vec<DocKey> = replica.documents_of(org).collect();
+        for key in keys {
+            if !self.wanted_sealed(&replica, &key)?.is_empty() {
+                self.merging.notify_one();
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether this node's role lets it write a document.
@@ -358,10 +366,8 @@ impl Node {
             document.resolve(conflict, index, &note, i64::try_from(now_s()).unwrap_or(0))?;
             let state = state_of(key.name, &document.value()?)?;
             let contains = self.contained_by_own(&replica, &key)?;
-            let heads = document.heads();
-            let saved = document.save();
             let record =
-                self.publish_document(&mut replica, key, &saved, heads, state, contains)?;
+                self.publish_document(&mut replica, key, &mut document, state, contains)?;
             let organisation = org_ref(&replica, org);
             self.released(replica, &[key])?;
             return Ok(Edited {

@@ -254,6 +254,7 @@ impl Node {
                 ));
             }
         }
+        warnings.extend(self.task_warnings()?);
         for proof in self.replica().proofs()? {
             warnings.push(format!(
                 "a key of {} was copied: two different records stand at one place of its {}",

@@ -1,6 +1,8 @@
 //! Small automerge documents that are large to read. The form is that of automerge's binary format
 //! (<https://automerge.org/automerge-binary-format-spec/>).
 
+#![allow(dead_code, reason = "each test takes what it needs of this")]
+
 use sha2::{Digest, Sha256};
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];

@@ -1,5 +1,7 @@
 //! A real node on loopback, and a peer that means it no good.
 
+#![allow(dead_code, reason = "each test takes what it needs of this")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -118,10 +120,19 @@ pub(crate) struct Site {
     running: Running,
     pub(crate) org: OrgId,
     /// Removed when the site is dropped.
-    _home: TempDir,
+    _home: Option<TempDir>,
 }
 
 impl Site {
+    /// A node that was started elsewhere, with one of its organisations.
+    pub(crate) fn of(running: Running, org: OrgId) -> Self {
+        Self {
+            running,
+            org,
+            _home: None,
+        }
+    }
+
     /// A node with an organisation that is in no network.
     pub(crate) async fn start(name: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -142,7 +153,7 @@ impl Site {
         Self {
             running,
             org: org.await.unwrap(),
-            _home: dir,
+            _home: Some(dir),
         }
     }
 
@@ -160,6 +171,8 @@ impl Site {
                 let found = Found {
                     name: "Brixton".into(),
                     charter: "We take care.".into(),
+                    vouches: 1,
+                    founders: Vec::new(),
                 };
                 node.found(&org, &found, &by).unwrap().id
             })
@@ -254,6 +267,7 @@ impl Site {
         let invite = Invite {
             network: None,
             valid_s: 3_600,
+            note: None,
         };
         self.blocking(move |node| node.invite(&org, &invite).unwrap().ticket)
             .await
@@ -354,6 +368,22 @@ impl Hostile {
         }
     }
 
+    /// The same as a node that the site knows for a member's.
+    pub(crate) async fn known(&self, site: &Site, network: NetworkId) -> Talk {
+        let mut talk = self.talk(site).await;
+        assert!(talk.hello().await, "the node is busy");
+        let tags = vec![talk.tag(network)];
+        talk.say(&[Frame::Networks {
+            tags,
+            known: Vec::new(),
+        }])
+        .await;
+        match talk.hear().await {
+            Some(Frame::Networks { known, .. }) if !known.is_empty() => talk,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Writes bytes to a stream of its own, and waits until the node has given it up.
     pub(crate) async fn throw(&self, site: &Site, bytes: &[u8]) {
         let (mut read, mut write) = self.stream(site).await.split();
@@ -414,8 +444,18 @@ impl Talk {
 
     async fn introduce(&mut self, network: NetworkId) {
         let tags = vec![self.tag(network)];
-        self.say(&[Frame::Networks { tags: tags.clone() }]).await;
-        assert_eq!(self.hear().await, Some(Frame::Networks { tags }));
+        self.say(&[Frame::Networks {
+            tags: tags.clone(),
+            known: Vec::new(),
+        }])
+        .await;
+        assert_eq!(
+            self.hear().await,
+            Some(Frame::Networks {
+                tags,
+                known: Vec::new()
+            })
+        );
     }
 
     /// Sends items in a scope, as the one who began, and hears those of the node.

@@ -285,7 +285,7 @@ pub struct Delegated<T> {
     pub delegation: Carry<Delegation>,
 }
 
-impl<T: ByNode> Delegated<T> {
+impl<T: ByNode + Clone> Delegated<T> {
     /// Puts a certificate beside its delegation.
     pub fn new(certificate: &Signed<T>, delegation: &Signed<Delegation>) -> Self {
         Self {

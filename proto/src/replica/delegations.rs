@@ -13,6 +13,9 @@ use crate::limits;
 use crate::record::Record;
 use crate::replica::Refusal;
 use crate::signed::Signed;
+use crate::storage::{Batch, Storage, Table};
+
+use super::{Replica, ReplicaError, delegation_key, node_org_key};
 
 #[derive(Encode, Decode)]
 #[cbor(transparent)]
@@ -100,4 +103,46 @@ pub(super) fn check(
         });
     }
     Ok(())
+}
+
+impl<S: Storage> Replica<S> {
+    /// Keeps a delegation, whose signature was checked, of an organisation that this node writes for or
+    /// that has a place in one of its networks, at `now_s` (seconds since 1970-01-01 UTC): its node is
+    /// then known for one of that organisation's, before it has written anything. Answers whether it is
+    /// known now.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn learn_delegation(
+        &mut self,
+        now_s: u64,
+        delegation: &Signed<Delegation>,
+    ) -> Result<bool, ReplicaError<S::Error>> {
+        let (org, node) = (delegation.get().org, delegation.get().node);
+        let counts = delegation.get().format == FORMAT && delegation.get().holds_at(now_s);
+        if !counts || (!self.own().contains(&org) && self.place(&org).is_none()) {
+            return Ok(false);
+        }
+        if self.is_revoked(&org, &node)? {
+            return Ok(false);
+        }
+        let mut held = self.delegations(&org, &node)?;
+        if held.contains(delegation.get()) {
+            return Ok(true);
+        }
+        if held.is_empty() && self.count_nodes(&org)? >= limits::NODES_PER_ORG_MAX {
+            return Ok(false);
+        }
+        if held.add(delegation) {
+            let mut batch = Batch::default();
+            batch.put(
+                Table::Delegations,
+                delegation_key(&org, &node),
+                held.encode(),
+            );
+            batch.put(Table::NodeOrgs, node_org_key(&node, &org), Vec::new());
+            self.storage_mut().commit(batch)?;
+        }
+        Ok(true)
+    }
 }

@@ -16,6 +16,7 @@ mod network;
 mod own;
 mod places;
 mod publish;
+mod quota;
 mod receive;
 mod refusal;
 mod revocations;
@@ -185,6 +186,8 @@ pub struct Replica<S> {
     documents: BTreeMap<DocKey, Vec<Summary>>,
     sealed: SealedIndex,
     blocked: BTreeSet<OrgId>,
+    /// Organisations that this node wrote for until lately.
+    disowned: BTreeSet<OrgId>,
     changes: BTreeSet<Change>,
     journal: u64,
     journal_first: u64,
@@ -209,6 +212,7 @@ impl<S: Storage> Replica<S> {
             documents: BTreeMap::new(),
             sealed: SealedIndex::new(),
             blocked: BTreeSet::new(),
+            disowned: BTreeSet::new(),
             changes: BTreeSet::new(),
             journal: 0,
             journal_first: 0,
@@ -337,9 +341,10 @@ impl<S: Storage> Replica<S> {
     }
 
     /// No longer writes for an organisation, which has moved to another node; its documents are then held
-    /// like anyone's.
+    /// like anyone's: if it is no member, the next [`Replica::settle`] lets go of them.
     pub fn remove_own(&mut self, org: &OrgId) {
         self.own.remove(org);
+        self.disowned.insert(*org);
         for network in self.networks.values_mut() {
             network.update_active(&self.own);
         }
@@ -388,6 +393,12 @@ impl<S: Storage> Replica<S> {
         self.networks
             .get(network)
             .is_some_and(|network| network.active)
+    }
+
+    /// The networks that this node takes part in.
+    pub(crate) fn active_networks(&self) -> impl Iterator<Item = NetworkId> + '_ {
+        let active = self.networks.iter().filter(|(_, network)| network.active);
+        active.map(|(id, _)| *id)
     }
 
     /// The charter of a network that this node knows.

@@ -84,6 +84,11 @@ impl Network {
         std::mem::take(&mut self.demoted)
     }
 
+    /// The organisations that were replaced, as the roster was last computed.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = OrgId> {
+        self.roster.heirs().map(|(old, _)| *old)
+    }
+
     /// Whether this node takes part, if `org` stood as `standing` says.
     pub(super) fn active_with(
         &self,

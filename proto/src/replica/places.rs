@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::writes::Writes;
-use super::{Change, Replica, ReplicaError};
+use super::{Change, Replica, ReplicaError, Summary};
 use crate::cbor;
-use crate::ids::{DocKey, OrgId};
+use crate::ids::{DocKey, DocName, NetworkId, OrgId};
 use crate::roster::Place;
 use crate::storage::{Batch, Storage, Table};
 
@@ -60,11 +60,12 @@ impl<S: Storage> Replica<S> {
     /// # Errors
     /// [`ReplicaError`].
     pub fn settle(&mut self) -> Result<(), ReplicaError<S::Error>> {
-        let mut demoted = BTreeSet::new();
+        let mut concerned = std::mem::take(&mut self.disowned);
         for network in self.networks.values_mut() {
-            demoted.extend(network.take_demoted());
+            concerned.extend(network.take_demoted());
+            concerned.extend(network.replaced());
         }
-        self.let_go(demoted)
+        self.let_go(concerned)
     }
 
     /// What a crash may have left: documents of organisations that are members of no network.
@@ -77,7 +78,53 @@ impl<S: Storage> Replica<S> {
     /// Whether documents of an organisation other than its card are held.
     pub(super) fn is_taken(&mut self, org: &OrgId) -> bool {
         self.own.contains(org)
-            || (!self.blocked.contains(org) && self.place(org) == Some(Place::Member))
+            || (!self.blocked.contains(org)
+                && (self.place(org) == Some(Place::Member) || self.is_awaiting_heir(org)))
+    }
+
+    /// Whether an organisation was replaced, and no listing of its heir is here yet. Until then its own
+    /// documents are kept, so that the heir can fetch them and nobody's listing is missing meanwhile.
+    fn is_awaiting_heir(&mut self, org: &OrgId) -> bool {
+        let active: Vec<NetworkId> = self.active_networks().collect();
+        self.is_awaiting_heir_among(org, &active)
+    }
+
+    /// The same, as far as some networks know. An heir that is no member there has nothing to bring.
+    fn is_awaiting_heir_among(&mut self, org: &OrgId, networks: &[NetworkId]) -> bool {
+        let heirs: BTreeSet<OrgId> = networks
+            .iter()
+            .filter_map(|id| {
+                let roster = self.networks.get_mut(id)?.refresh();
+                let heir = roster.heir_of(org).filter(|heir| roster.is_member(heir))?;
+                (roster.place_of(org) == Some(Place::Replaced)).then_some(heir)
+            })
+            .collect();
+        !heirs.is_empty()
+            && heirs
+                .iter()
+                .all(|heir| !self.blocked.contains(heir) && !self.shows_listing(heir))
+    }
+
+    /// Whether any shard of an organisation's listing is held with its state.
+    fn shows_listing(&self, org: &OrgId) -> bool {
+        self.documents_of(org).any(|key| {
+            let is_held = |held: &Vec<Summary>| held.iter().any(|summary| summary.has_state);
+            matches!(key.name, DocName::Listing(_)) && self.documents.get(&key).is_some_and(is_held)
+        })
+    }
+
+    /// Whether members of some networks show one another the documents of an organisation other than its
+    /// card: it is a member of one of them, or was replaced there and its heir's listing is not here yet.
+    pub(crate) fn is_shown_among(&mut self, org: &OrgId, networks: &[NetworkId]) -> bool {
+        // A block of an organisation of our own would hide it from everybody.
+        (!self.blocked.contains(org) || self.own.contains(org))
+            && (self.place_among(org, networks) == Some(Place::Member)
+                || self.is_awaiting_heir_among(org, networks))
+    }
+
+    /// Whether an organisation was replaced, and what is here of its heir takes the place of its documents.
+    pub(super) fn is_outlived(&mut self, org: &OrgId) -> bool {
+        self.place(org) == Some(Place::Replaced) && !self.is_awaiting_heir(org)
     }
 
     fn let_go(&mut self, orgs: BTreeSet<OrgId>) -> Result<(), ReplicaError<S::Error>> {

@@ -89,8 +89,14 @@ impl<S: Storage> Replica<S> {
             Some((_, State::Card(card))) => Some(card.as_ref()),
             _ => None,
         };
+        if !key.name.is_card() && !self.own.contains(&key.org) && self.is_outlived(&key.org) {
+            return Ok(Outcome::Dominated);
+        }
         if let Err(refusal) = self.check_place(&key, card) {
             return Ok(Outcome::Refused(refusal));
+        }
+        if self.is_over_quota(record)? {
+            return Ok(Outcome::Refused(Refusal::OverQuota(key.org)));
         }
         if let Err(refusal) = self.check_delegation(&item, &mut writes.batch)? {
             return Ok(Outcome::Refused(refusal));
@@ -190,7 +196,8 @@ impl<S: Storage> Replica<S> {
         }
         if !key.name.is_card() {
             return match self.place(&key.org) {
-                Some(Place::Member) => Ok(()),
+                // What of a replaced organisation is not wanted any more, is not asked here.
+                Some(Place::Member | Place::Replaced) => Ok(()),
                 Some(Place::Left) => Err(Refusal::HasLeft(key.org)),
                 _ => Err(Refusal::NotAMember(key.org)),
             };

@@ -84,6 +84,9 @@ pub enum Refusal {
     /// Of an organisation that this node has blocked.
     #[error("this node has blocked {0:?}")]
     Blocked(OrgId),
+    /// More bytes of a member without a voice than are held: a second member's vouch gives it one.
+    #[error("more bytes of {0:?} than are held of a member without a voice")]
+    OverQuota(OrgId),
     /// A sealed document over the limit.
     #[error("a sealed document is over the limit of {} KiB", crate::limits::SEALED_MAX_BYTES / 1024)]
     SealedTooLarge,
@@ -116,6 +119,7 @@ impl Refusal {
             Self::TooManyAmendments => "too_many_amendments",
             Self::Revoked(_) => "revoked",
             Self::Blocked(_) => "blocked",
+            Self::OverQuota(_) => "over_quota",
             Self::SealedTooLarge => "sealed_too_large",
         }
     }
@@ -133,6 +137,7 @@ impl Refusal {
                 | Self::TooManyAmendments
                 | Self::Revoked(_)
                 | Self::Blocked(_)
+                | Self::OverQuota(_)
                 | Self::Charter(CharterError::UnknownFormat(_))
                 | Self::TooManyConcurrent
                 | Self::TooManyNodes

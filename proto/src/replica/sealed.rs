@@ -26,6 +26,9 @@ impl<S: Storage> Replica<S> {
     pub(super) fn receive_sealed(&mut self, item: &CheckedSealed) -> Received<S> {
         let sealed = item.sealed.get();
         let key = sealed.key();
+        if !self.own.contains(&key.org) && self.is_outlived(&key.org) {
+            return Ok(Outcome::Dominated);
+        }
         if !self.is_taken(&key.org) {
             let refusal = match self.blocked.contains(&key.org) {
                 true => Refusal::Blocked(key.org),
@@ -54,6 +57,9 @@ impl<S: Storage> Replica<S> {
         let keepers: Vec<OrgId> = self.own.iter().copied().collect();
         if !own && !self.keeps_sealed(&keepers, &key.org, &networks) {
             return Ok(Outcome::Dominated);
+        }
+        if self.is_sealed_over_quota(item)? {
+            return Ok(Outcome::Refused(Refusal::OverQuota(key.org)));
         }
         let mut writes = Writes::default();
         writes.put_sealed(key, sealed.record, cbor::to_vec(&item.to_item()));
@@ -179,13 +185,13 @@ impl<S: Storage> Replica<S> {
         networks: &[NetworkId],
     ) -> bool {
         networks.iter().any(|id| {
+            if !self.is_shown_among(org, &[*id]) {
+                return false;
+            }
             let Some(network) = self.networks.get_mut(id) else {
                 return false;
             };
             let roster = network.refresh();
-            if !roster.is_member(org) {
-                return false;
-            }
             let members = roster.member_count();
             keepers
                 .iter()

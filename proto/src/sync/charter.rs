@@ -2,10 +2,11 @@
 
 use crate::certificate::{Amendment, FORMAT};
 use crate::charter::{Charter, CharterError};
-use crate::ids::CharterId;
+use crate::ids::{CharterId, NetworkId};
 use crate::limits;
-use crate::replica::{Checked, Item};
+use crate::replica::{Checked, Item, Replica, ReplicaError};
 use crate::signed::Signed;
+use crate::storage::{Storage, Table};
 
 /// The founding charter, and what it has become by a member's word. Whether the amendment is in force, the
 /// roster tells once the cards are here.
@@ -20,6 +21,29 @@ pub struct FetchedCharter {
 }
 
 impl FetchedCharter {
+    /// What this node itself holds of a network; `None` if it does not know it.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn held<S: Storage>(
+        replica: &mut Replica<S>,
+        network: &NetworkId,
+    ) -> Result<Option<Self>, ReplicaError<S::Error>> {
+        let Some(founding) = replica.charter(network).cloned() else {
+            return Ok(None);
+        };
+        let in_force = replica.terms_in_force(network)?;
+        let chain = in_force.map(|terms| terms.chain).unwrap_or_default();
+        let amendment = match chain.last() {
+            Some(id) => replica.amendment_item(network, id)?,
+            None => None,
+        };
+        let damaged = |_| ReplicaError::Damaged(Table::Amendments);
+        Self::check(founding, amendment, chain)
+            .map(Some)
+            .map_err(damaged)
+    }
+
     /// Checks what a peer says of the network that `founding` founds.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! A frame is a deterministic CBOR array that begins with its number. On a stream each frame stands
 //! behind its length (four bytes, big-endian); the stream as a whole is compressed below that.
 
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use crate::cbor::{self, CborError};
@@ -14,8 +15,9 @@ use crate::replica::Item;
 /// The version of the sync protocol.
 pub const VERSION: u32 = 1;
 
-/// The number of the frame that carries items.
+/// The numbers of the frames that carry items.
 const ITEMS: u32 = 8;
+const INTRODUCE: u32 = 12;
 
 /// Which documents a part of a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -99,6 +101,10 @@ pub enum Frame {
         /// Their tags.
         #[n(0)]
         tags: Vec<Tag>,
+        /// Of the responder: those in which it knows the initiator's node for one of a member's or
+        /// applicant's. The initiator names none: it has not heard yet which are shared.
+        #[n(1)]
+        known: Vec<Tag>,
     },
     /// Asks for the charter of a shared network.
     #[n(2)]
@@ -185,6 +191,20 @@ pub enum Frame {
         #[n(0)]
         farewell: Farewell,
     },
+    /// A node shows itself to a peer that does not know it, or asks one that it does not know to do so.
+    #[n(12)]
+    Introduce {
+        /// The cards of its own organisations, at most [`limits::INTRODUCTION_MAX_ITEMS`] records.
+        #[n(0)]
+        items: Vec<Item>,
+        /// The delegations under which it acts for them, at most as many.
+        #[n(1)]
+        delegations: Vec<ByteVec>,
+        /// The shared networks in which it knows the peer for one of a member's or applicant's. Of the
+        /// responder: those in which it takes what the peer sends, which it also does while it knows nobody.
+        #[n(2)]
+        known: Vec<Tag>,
+    },
 }
 
 /// Why bytes are not a frame.
@@ -215,12 +235,20 @@ impl Frame {
         if bytes.len() > limits::FRAME_MAX_BYTES {
             return Err(FrameError::TooLarge(bytes.len()));
         }
-        if announced_items(bytes).is_some_and(|count| count > limits::ITEMS_MAX) {
+        if announced_items(bytes).is_some_and(|(count, most)| count > most) {
             return Err(FrameError::TooMany);
         }
         let frame: Self = cbor::from_slice(bytes)?;
         let within = match &frame {
-            Self::Networks { tags } => tags.len() <= limits::TAGS_MAX,
+            Self::Networks { tags, known } => {
+                tags.len() <= limits::TAGS_MAX && known.len() <= limits::TAGS_MAX
+            }
+            Self::Introduce {
+                delegations, known, ..
+            } => {
+                delegations.len() <= limits::INTRODUCTION_MAX_ITEMS
+                    && known.len() <= limits::TAGS_MAX
+            }
             Self::Want { ids } => ids.len() <= limits::WANT_MAX_IDS,
             Self::Charter { charter, chain, .. } => {
                 charter.len() <= limits::CHARTER_MAX_BYTES
@@ -236,16 +264,18 @@ impl Frame {
     }
 }
 
-/// How many items a frame of items says that it holds, before any is decoded: a megabyte of tiny ones
-/// would cost many times its size. `None` for any other frame.
-fn announced_items(bytes: &[u8]) -> Option<u64> {
+/// How many items a frame says that it holds and how many it may hold, before any is decoded: a megabyte
+/// of tiny ones would cost many times its size. `None` for a frame without items.
+fn announced_items(bytes: &[u8]) -> Option<(u64, u64)> {
     let mut decoder = minicbor::Decoder::new(bytes);
     decoder.array().ok()?;
-    if decoder.u32().ok()? != ITEMS {
-        return None;
-    }
+    let most = match decoder.u32().ok()? {
+        ITEMS => limits::ITEMS_MAX,
+        INTRODUCE => limits::INTRODUCTION_MAX_ITEMS as u64,
+        _ => return None,
+    };
     decoder.array().ok()?;
-    decoder.array().ok()?
+    Some((decoder.array().ok()??, most))
 }
 
 #[cfg(test)]
@@ -272,8 +302,12 @@ mod tests {
         prop_oneof![
             (any::<u32>(), any::<[u8; 16]>())
                 .prop_map(|(version, nonce)| Frame::Hello { version, nonce }),
-            prop::collection::vec(any::<[u8; 16]>().prop_map(Tag), 0..5)
-                .prop_map(|tags| Frame::Networks { tags }),
+            prop::collection::vec(any::<[u8; 16]>().prop_map(Tag), 0..5).prop_map(|tags| {
+                Frame::Networks {
+                    known: tags.iter().skip(1).copied().collect(),
+                    tags,
+                }
+            }),
             (any::<u64>(), bytes()).prop_map(|(count, message)| Frame::Open {
                 scope: Scope::Rest,
                 count,
@@ -283,8 +317,18 @@ mod tests {
             Just(Frame::SendAll),
             prop::collection::vec(any::<[u8; 32]>().prop_map(SaltedId), 0..5)
                 .prop_map(|ids| Frame::Want { ids }),
-            prop::collection::vec(prop_oneof![item, departure], 0..4)
+            prop::collection::vec(prop_oneof![item.clone(), departure], 0..4)
                 .prop_map(|items| Frame::Items { items }),
+            (
+                prop::collection::vec(item, 0..3),
+                bytes(),
+                any::<[u8; 16]>()
+            )
+                .prop_map(|(items, delegation, tag)| Frame::Introduce {
+                    items,
+                    delegations: vec![delegation.into()],
+                    known: vec![Tag(tag)],
+                }),
             (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
                 |(accepted, refused, complete)| Frame::Receipt {
                     accepted,
@@ -328,9 +372,20 @@ mod tests {
         );
         let tags = vec![Tag([0; 16]); limits::TAGS_MAX + 1];
         assert_eq!(
-            Frame::parse(&Frame::Networks { tags }.to_bytes()),
+            Frame::parse(
+                &Frame::Networks {
+                    tags: tags.clone(),
+                    known: Vec::new()
+                }
+                .to_bytes()
+            ),
             Err(FrameError::TooMany)
         );
+        let known = Frame::Networks {
+            tags: Vec::new(),
+            known: tags,
+        };
+        assert_eq!(Frame::parse(&known.to_bytes()), Err(FrameError::TooMany));
         let tiny = Item::Departure {
             departure: Vec::new(),
             delegation: Vec::new(),
@@ -340,8 +395,20 @@ mod tests {
         };
         assert!(Frame::parse(&items(limits::ITEMS_MAX).to_bytes()).is_ok());
         let many = items(limits::ITEMS_MAX + 1).to_bytes();
-        assert_eq!(announced_items(&many), Some(limits::ITEMS_MAX + 1));
+        let announced = Some((limits::ITEMS_MAX + 1, limits::ITEMS_MAX));
+        assert_eq!(announced_items(&many), announced);
         assert_eq!(Frame::parse(&many), Err(FrameError::TooMany));
+        let introduce = |items: usize, delegations: usize| Frame::Introduce {
+            items: vec![tiny.clone(); items],
+            delegations: vec![Vec::new().into(); delegations],
+            known: Vec::new(),
+        };
+        let most = limits::INTRODUCTION_MAX_ITEMS;
+        assert!(Frame::parse(&introduce(most, most).to_bytes()).is_ok());
+        for (items, delegations) in [(most + 1, 0), (0, most + 1)] {
+            let many = introduce(items, delegations).to_bytes();
+            assert_eq!(Frame::parse(&many), Err(FrameError::TooMany));
+        }
         let charter = vec![0; limits::CHARTER_MAX_BYTES + 1];
         assert_eq!(
             Frame::parse(

@@ -17,10 +17,34 @@ impl Incoming {
     /// # Errors
     /// [`FrameError`]; refused items are not an error of the frame.
     pub fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
+        Self::parse_with(bytes, Item::check)
+    }
+
+    /// The same with a check of the caller's, which must answer what [`Item::check`] answers: that is a pure
+    /// function, so whoever takes in one item many times over may remember the answer.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub fn parse_with(
+        bytes: &[u8],
+        check: impl FnMut(Item) -> Result<Checked, Refusal>,
+    ) -> Result<Self, FrameError> {
         let frame = Frame::parse(bytes)?;
         let (frame, checked) = match frame {
             Frame::Items { items } => (
                 Frame::Items { items: Vec::new() },
+                items.into_iter().map(check).collect(),
+            ),
+            Frame::Introduce {
+                items,
+                delegations,
+                known,
+            } => (
+                Frame::Introduce {
+                    items: Vec::new(),
+                    delegations,
+                    known,
+                },
                 items.into_iter().map(Item::check).collect(),
             ),
             other => (other, Vec::new()),

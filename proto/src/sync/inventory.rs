@@ -50,6 +50,8 @@ pub(super) struct Inventory {
 pub(super) struct Shared<'a> {
     pub(super) peer: NodeId,
     pub(super) networks: &'a [NetworkId],
+    /// Of those, the ones in which the peer takes anything from this node; `None` means all.
+    pub(super) welcome: Option<&'a [NetworkId]>,
     pub(super) salt: &'a [u8; 32],
 }
 
@@ -64,10 +66,14 @@ impl Inventory {
         let mut departed = Vec::new();
         for network in shared.networks {
             let standing = Standing::of(replica, network, &peer_orgs);
-            if scope == Scope::Cards {
+            let active = replica.is_active(network);
+            // Whoever has left lets go of everybody, and still tells those whom it has met.
+            let has_met = standing.is_any() || (!active && !peer_orgs.is_empty());
+            if scope == Scope::Cards && has_met {
                 departed.push(*network);
             }
-            if replica.is_active(network) && standing.may_see(scope) {
+            let welcome = shared.welcome.is_none_or(|all| all.contains(network));
+            if active && welcome && standing.may_see(scope) {
                 open.push(*network);
             }
         }
@@ -122,15 +128,13 @@ impl Inventory {
         for (key, summary) in wanted {
             let shown = match visible {
                 Some((org, shown)) if org == key.org => shown,
-                _ => {
-                    let place = replica.place_among(&key.org, open);
-                    match scope {
-                        Scope::Cards => !matches!(place, Some(Place::Left) | None),
-                        Scope::Rest | Scope::Sealed => {
-                            place == Some(Place::Member) && !replica.blocked().contains(&key.org)
-                        }
+                _ => match scope {
+                    Scope::Cards => {
+                        let place = replica.place_among(&key.org, open);
+                        !matches!(place, Some(Place::Left) | None)
                     }
-                }
+                    Scope::Rest | Scope::Sealed => replica.is_shown_among(&key.org, open),
+                },
             };
             visible = Some((key.org, shown));
             if shown {
@@ -227,10 +231,14 @@ impl Inventory {
 }
 
 /// Where the peer of a session stands in one network.
-struct Standing(Option<Place>);
+pub(super) struct Standing(Option<Place>);
 
 impl Standing {
-    fn of<S: Storage>(replica: &mut Replica<S>, network: &NetworkId, orgs: &[OrgId]) -> Self {
+    pub(super) fn of<S: Storage>(
+        replica: &mut Replica<S>,
+        network: &NetworkId,
+        orgs: &[OrgId],
+    ) -> Self {
         let one = [*network];
         Self(
             orgs.iter()
@@ -239,14 +247,19 @@ impl Standing {
         )
     }
 
-    /// Members see everything. Those that wait or were removed, and nodes that we have not met, whose card
-    /// may just be on its way, see cards alone; those that left see departures.
-    fn may_see(&self, scope: Scope) -> bool {
+    /// Whether the peer's node is one of an organisation that has, or had, a place in the network.
+    pub(super) fn is_any(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Members see everything. Those that wait, were removed or replaced see cards alone, those that left
+    /// departures, and nodes that we do not know nothing.
+    pub(super) fn may_see(&self, scope: Scope) -> bool {
         matches!(
             (self.0, scope),
             (Some(Place::Member), _)
                 | (
-                    Some(Place::Applicant | Place::Removed | Place::Replaced) | None,
+                    Some(Place::Applicant | Place::Removed | Place::Replaced),
                     Scope::Cards
                 )
         )

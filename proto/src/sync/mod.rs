@@ -5,7 +5,9 @@
 //! Hello{version, nonce}        →
 //!                              ←     Hello{version, nonce}
 //! Networks{tags}               →                            (a stranger learns no more than the version)
-//!                              ←     Networks{shared tags}
+//!                              ←     Networks{shared tags, known}
+//! Introduce{own cards, known}  →                            (only if either side does not know the other)
+//!                              ←     Introduce{own cards, known}
 //! Open{Cards, count, message}  →
 //!                              ←     Reconcile{message}     (until the initiator knows what differs;
 //! Reconcile{message}           →                             or SendAll, or everything at once)
@@ -23,8 +25,10 @@
 
 mod charter;
 mod error;
+mod exchange;
 mod frame;
 mod incoming;
+mod introduction;
 mod inventory;
 mod outbox;
 mod receipt;

@@ -1,29 +1,30 @@
 //! The state machine of one session.
 
-use negentropy::{Id, Negentropy, NegentropyStorageVector};
+use negentropy::{Negentropy, NegentropyStorageVector};
 
 use super::Purpose;
 use super::charter::FetchedCharter;
 use super::error::SessionError;
 use super::frame::{Farewell, Frame, SaltedId, Scope, Tag, VERSION};
 use super::incoming::Incoming;
-use super::inventory::{Inventory, Shared};
+use super::introduction::known_in;
+use super::inventory::Inventory;
 use super::outbox::Outbox;
-use super::receipt::{Receipt, Stats};
-use crate::cbor;
+use super::receipt::Stats;
 use crate::charter::Charter;
 use crate::ids::{CharterId, NetworkId, NodeId, OrgId};
 use crate::limits;
 use crate::record::Hash;
-use crate::replica::{Checked, Item, Outcome, Refusal, Replica, ReplicaError};
-use crate::roster::Place;
-use crate::storage::{Batch, Storage, Table};
+use crate::replica::{Item, Replica, ReplicaError};
+use crate::storage::Storage;
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Hello,
     Networks,
+    /// The initiator, until the responder has answered its introduction.
+    Introduction,
     /// The responder, between scopes; the initiator never.
     Between,
     Charter,
@@ -32,36 +33,38 @@ enum Phase {
     Finished,
 }
 
-/// An item takes some 64 times as many bytes, both ways, as an id in a list of what the other side lacks.
-const LOPSIDED_FACTOR: u64 = 64;
-
 /// One side of one session.
 pub struct Session {
-    initiator: bool,
-    purpose: Purpose,
-    peer: NodeId,
-    known: Vec<NetworkId>,
-    shared: Vec<NetworkId>,
-    own_nonce: [u8; 16],
-    nonces: [[u8; 16]; 2],
-    phase: Phase,
-    last_scope: Option<Scope>,
-    inventory: Option<Inventory>,
-    reconciler: Option<Negentropy<'static, NegentropyStorageVector>>,
-    need: Vec<SaltedId>,
-    have: Vec<SaltedId>,
-    rounds: u32,
-    own_done: bool,
-    peer_done: bool,
-    outbox: Outbox,
+    pub(super) initiator: bool,
+    pub(super) purpose: Purpose,
+    pub(super) peer: NodeId,
+    pub(super) known: Vec<NetworkId>,
+    pub(super) shared: Vec<NetworkId>,
+    /// The networks in which the peer says that it knows this node, or takes what it sends.
+    pub(super) peer_knows: Vec<NetworkId>,
+    /// Whether this node makes itself known even to a peer that it does not know.
+    pub(super) is_sought: bool,
+    pub(super) was_introduced: bool,
+    pub(super) own_nonce: [u8; 16],
+    pub(super) nonces: [[u8; 16]; 2],
+    pub(super) phase: Phase,
+    pub(super) last_scope: Option<Scope>,
+    pub(super) inventory: Option<Inventory>,
+    pub(super) reconciler: Option<Negentropy<'static, NegentropyStorageVector>>,
+    pub(super) need: Vec<SaltedId>,
+    pub(super) have: Vec<SaltedId>,
+    pub(super) rounds: u32,
+    pub(super) own_done: bool,
+    pub(super) peer_done: bool,
+    pub(super) outbox: Outbox,
     /// Whether the reconciliation was broken off, so that some differences stay.
-    truncated: bool,
-    stats: Stats,
-    held: Vec<(OrgId, Hash)>,
-    charter: Option<FetchedCharter>,
+    pub(super) truncated: bool,
+    pub(super) stats: Stats,
+    pub(super) held: Vec<(OrgId, Hash)>,
+    pub(super) charter: Option<FetchedCharter>,
 }
 
-type Handled<S> = Result<(), SessionError<<S as Storage>::Error>>;
+pub(super) type Handled<S> = Result<(), SessionError<<S as Storage>::Error>>;
 
 impl Session {
     /// Begins a session with a peer. `networks` are those to speak of; `nonce` is random.
@@ -77,6 +80,16 @@ impl Session {
             nonce,
         });
         session
+    }
+
+    /// The peer answers where this node was told to look for a network: it is told of this node's
+    /// organisations even if nothing is known of it yet.
+    #[must_use]
+    pub fn sought(self) -> Self {
+        Self {
+            is_sought: true,
+            ..self
+        }
     }
 
     /// Answers a peer that begins a session.
@@ -97,6 +110,9 @@ impl Session {
             peer,
             known,
             shared: Vec::new(),
+            peer_knows: Vec::new(),
+            is_sought: false,
+            was_introduced: false,
             own_nonce,
             nonces: [[0; 16]; 2],
             phase: Phase::Hello,
@@ -141,7 +157,7 @@ impl Session {
         self.charter.as_ref()
     }
 
-    fn push(&mut self, frame: Frame) {
+    pub(super) fn push(&mut self, frame: Frame) {
         self.outbox.push(frame);
     }
 
@@ -171,7 +187,15 @@ impl Session {
             }
             (_, Frame::Bye { farewell }) => Err(SessionError::Farewell(farewell)),
             (Phase::Hello, Frame::Hello { version, nonce }) => self.handle_hello(version, nonce),
-            (Phase::Networks, Frame::Networks { tags }) => self.handle_networks(&tags, replica),
+            (Phase::Networks, Frame::Networks { tags, known }) => {
+                self.handle_networks(&tags, &known, replica)
+            }
+            (
+                Phase::Between | Phase::Introduction,
+                Frame::Introduce {
+                    delegations, known, ..
+                },
+            ) => self.handle_introduction(now_s, (incoming.checked, delegations), &known, replica),
             (Phase::Between, Frame::WantCharter { tag }) => self.handle_want_charter(tag, replica),
             (
                 Phase::Charter,
@@ -222,12 +246,11 @@ impl Session {
         self.phase = Phase::Networks;
         if self.initiator {
             self.nonces = [self.own_nonce, nonce];
-            let tags = self
-                .known
-                .iter()
-                .map(|id| Tag::of(id, &self.nonces))
-                .collect();
-            self.push(Frame::Networks { tags });
+            let tags = self.tags(&self.known);
+            self.push(Frame::Networks {
+                tags,
+                known: Vec::new(),
+            });
         } else {
             self.nonces = [nonce, self.own_nonce];
             self.push(Frame::Hello {
@@ -241,15 +264,10 @@ impl Session {
     fn handle_networks<S: Storage>(
         &mut self,
         tags: &[Tag],
+        known: &[Tag],
         replica: &mut Replica<S>,
     ) -> Handled<S> {
-        let nonces = self.nonces;
-        self.shared = self
-            .known
-            .iter()
-            .copied()
-            .filter(|id| tags.contains(&Tag::of(id, &nonces)))
-            .collect();
+        self.shared = self.named(&self.known, tags);
         if self.shared.is_empty() {
             self.push(Frame::Bye {
                 farewell: Farewell::NothingInCommon,
@@ -261,21 +279,39 @@ impl Session {
             };
         }
         if !self.initiator {
-            let tags = self.shared.iter().map(|id| Tag::of(id, &nonces)).collect();
-            self.push(Frame::Networks { tags });
+            // Until an introduction says otherwise: who needs none knows this node.
+            self.peer_knows.clone_from(&self.shared);
+            let known = known_in(&self.peer, &self.shared, replica)?;
+            self.push(Frame::Networks {
+                tags: self.tags(&self.shared),
+                known: self.tags(&known),
+            });
             self.phase = Phase::Between;
             return Ok(());
         }
+        self.peer_knows = self.named(&self.shared, known);
         match self.purpose {
             Purpose::Charter(network) => {
                 self.push(Frame::WantCharter {
-                    tag: Tag::of(&network, &nonces),
+                    tag: Tag::of(&network, &self.nonces),
                 });
                 self.phase = Phase::Charter;
                 Ok(())
             }
-            Purpose::Sync => self.open(Scope::Cards, replica),
+            Purpose::Sync => self.introduce_or_open(replica),
         }
+    }
+
+    /// The tags of some networks in this session.
+    pub(super) fn tags(&self, networks: &[NetworkId]) -> Vec<Tag> {
+        let tags = networks.iter().map(|id| Tag::of(id, &self.nonces));
+        tags.collect()
+    }
+
+    /// Those of some networks that the tags name.
+    pub(super) fn named(&self, networks: &[NetworkId], tags: &[Tag]) -> Vec<NetworkId> {
+        let is_named = |id: &&NetworkId| tags.contains(&Tag::of(id, &self.nonces));
+        networks.iter().filter(is_named).copied().collect()
     }
 
     fn handle_want_charter<S: Storage>(
@@ -323,276 +359,6 @@ impl Session {
         Ok(())
     }
 
-    fn salt(&self) -> [u8; 32] {
-        let [initiator, responder] = self.nonces;
-        let mut salt = [0; 32];
-        let (first, second) = salt.split_at_mut(16);
-        first.copy_from_slice(&initiator);
-        second.copy_from_slice(&responder);
-        salt
-    }
-
-    fn begin_scope<S: Storage>(&mut self, scope: Scope, replica: &mut Replica<S>) -> Handled<S> {
-        let salt = self.salt();
-        let shared = Shared {
-            peer: self.peer,
-            networks: &self.shared,
-            salt: &salt,
-        };
-        if scope == Scope::Cards {
-            self.held = replica
-                .own()
-                .iter()
-                .map(|org| (*org, replica.fingerprint(org)))
-                .collect();
-        }
-        let inventory = Inventory::collect(replica, scope, &shared)?;
-        self.reconciler = Some(inventory.reconciler().map_err(SessionError::Reconcile)?);
-        self.inventory = Some(inventory);
-        self.phase = Phase::Exchange(scope);
-        self.last_scope = Some(scope);
-        self.need.clear();
-        self.have.clear();
-        self.rounds = 0;
-        self.own_done = false;
-        self.peer_done = false;
-        Ok(())
-    }
-
-    fn open<S: Storage>(&mut self, scope: Scope, replica: &mut Replica<S>) -> Handled<S> {
-        self.begin_scope(scope, replica)?;
-        let count = self.inventory.as_ref().map_or(0, Inventory::len);
-        let message = match &mut self.reconciler {
-            Some(reconciler) => reconciler.initiate().map_err(SessionError::Reconcile)?,
-            None => Vec::new(),
-        };
-        self.push(Frame::Open {
-            scope,
-            count,
-            message,
-        });
-        Ok(())
-    }
-
-    fn handle_open<S: Storage>(
-        &mut self,
-        scope: Scope,
-        count: u64,
-        message: &[u8],
-        replica: &mut Replica<S>,
-    ) -> Handled<S> {
-        let in_order = match scope {
-            Scope::Cards => self.last_scope.is_none(),
-            Scope::Rest => self.last_scope == Some(Scope::Cards),
-            Scope::Sealed => self.last_scope == Some(Scope::Rest),
-        };
-        if !in_order {
-            return Err(SessionError::OutOfOrder);
-        }
-        self.begin_scope(scope, replica)?;
-        let own = self.inventory.as_ref().map_or(0, Inventory::len);
-        if !is_lopsided(own, count) {
-            return self.handle_reconcile(message);
-        }
-        if count > 0 {
-            self.push(Frame::SendAll);
-        }
-        self.send_all(scope);
-        Ok(())
-    }
-
-    fn handle_reconcile<E: std::error::Error>(
-        &mut self,
-        message: &[u8],
-    ) -> Result<(), SessionError<E>> {
-        let Phase::Exchange(scope) = self.phase else {
-            return Err(SessionError::OutOfOrder);
-        };
-        if self.own_done {
-            return Err(SessionError::OutOfOrder);
-        }
-        self.rounds += 1;
-        self.stats.rounds += 1;
-        if self.rounds > limits::RECONCILE_ROUNDS_MAX {
-            return Err(SessionError::TooManyRounds);
-        }
-        let Some(reconciler) = &mut self.reconciler else {
-            return Err(SessionError::OutOfOrder);
-        };
-        if !self.initiator {
-            let message = reconciler
-                .reconcile(message)
-                .map_err(SessionError::Reconcile)?;
-            self.push(Frame::Reconcile { message });
-            return Ok(());
-        }
-        let (mut have, mut need) = (Vec::new(), Vec::new());
-        let next = reconciler
-            .reconcile_with_ids(message, &mut have, &mut need)
-            .map_err(SessionError::Reconcile)?;
-        let salted = |ids: Vec<Id>| ids.into_iter().map(|id| SaltedId(id.to_bytes()));
-        self.have.extend(salted(have));
-        self.need.extend(salted(need));
-        match next {
-            Some(message) if self.rounds < limits::RECONCILE_ROUNDS_MAX => {
-                self.push(Frame::Reconcile { message });
-            }
-            // Two sides that differ in very much exchange what was found so far; the next session
-            // goes on from there.
-            Some(_) => {
-                self.truncated = true;
-                self.exchange_differences(scope);
-            }
-            None => self.exchange_differences(scope),
-        }
-        Ok(())
-    }
-
-    /// The initiator knows what differs: it asks for what it needs and sends what the peer needs.
-    fn exchange_differences(&mut self, scope: Scope) {
-        let mut wanted = std::mem::take(&mut self.need);
-        let have = std::mem::take(&mut self.have);
-        let mut items = Vec::new();
-        if let Some(inventory) = &mut self.inventory {
-            wanted.extend_from_slice(inventory.lacking());
-            items = inventory.pick(&have);
-        }
-        for ids in wanted.chunks(limits::WANT_MAX_IDS) {
-            self.push(Frame::Want { ids: ids.to_vec() });
-        }
-        self.outbox.push_items(items);
-        self.finish_sending(scope);
-    }
-
-    fn send_all(&mut self, scope: Scope) {
-        if self.own_done {
-            return;
-        }
-        let items = self
-            .inventory
-            .as_mut()
-            .map(Inventory::all)
-            .unwrap_or_default();
-        self.outbox.push_items(items);
-        self.finish_sending(scope);
-    }
-
-    fn finish_sending(&mut self, scope: Scope) {
-        self.push(Frame::Done { scope });
-        self.own_done = true;
-    }
-
-    fn handle_want<E: std::error::Error>(
-        &mut self,
-        ids: &[SaltedId],
-    ) -> Result<(), SessionError<E>> {
-        if self.own_done {
-            return Err(SessionError::OutOfOrder);
-        }
-        let items = self
-            .inventory
-            .as_mut()
-            .map(|it| it.pick(ids))
-            .unwrap_or_default();
-        self.outbox.push_items(items);
-        Ok(())
-    }
-
-    fn handle_items<S: Storage>(
-        &mut self,
-        now_s: u64,
-        items: Vec<Result<Checked, Refusal>>,
-        replica: &mut Replica<S>,
-    ) -> Handled<S> {
-        for item in items {
-            let outcome = match item {
-                Ok(checked) => replica.receive(now_s, checked)?,
-                Err(refusal) => Outcome::Refused(refusal),
-            };
-            match outcome {
-                Outcome::Accepted(_) => self.stats.accepted += 1,
-                // What this node does not want to hold is nobody's fault, and nobody need try again.
-                Outcome::Refused(Refusal::Blocked(_)) => {}
-                Outcome::Refused(refusal) => {
-                    *self.stats.refused.entry(refusal.name()).or_default() += 1;
-                }
-                Outcome::AlreadyKnown | Outcome::Dominated => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn handle_done<S: Storage>(&mut self, scope: Scope, replica: &mut Replica<S>) -> Handled<S> {
-        if self.peer_done {
-            return Err(SessionError::OutOfOrder);
-        }
-        self.peer_done = true;
-        if !self.own_done {
-            // The responder has sent what was wanted; an initiator that held nothing has nothing to send.
-            self.finish_sending(scope);
-        }
-        self.inventory = None;
-        self.reconciler = None;
-        replica.settle()?;
-        match (self.initiator, scope) {
-            (false, _) => self.phase = Phase::Between,
-            (true, Scope::Cards) => self.open(Scope::Rest, replica)?,
-            (true, Scope::Rest) => self.open(Scope::Sealed, replica)?,
-            (true, Scope::Sealed) => {
-                self.push_receipt(replica)?;
-                self.phase = Phase::Receipt;
-            }
-        }
-        Ok(())
-    }
-
-    fn push_receipt<S: Storage>(&mut self, replica: &Replica<S>) -> Handled<S> {
-        let refused = self.stats.refused.values().sum();
-        let mut complete = !self.truncated;
-        for org in replica.orgs_of_node(&self.peer)? {
-            complete &= !replica.lacks_states_of(&org);
-        }
-        self.push(Frame::Receipt {
-            accepted: self.stats.accepted,
-            refused,
-            complete,
-        });
-        Ok(())
-    }
-
-    fn handle_receipt<S: Storage>(
-        &mut self,
-        now_s: u64,
-        holds_all: bool,
-        replica: &mut Replica<S>,
-    ) -> Handled<S> {
-        if !self.initiator {
-            if self.last_scope != Some(Scope::Sealed) {
-                return Err(SessionError::OutOfOrder);
-            }
-            self.push_receipt(replica)?;
-        }
-        self.phase = Phase::Finished;
-        if !holds_all || self.truncated || self.outbox.is_cut_short() {
-            return Ok(());
-        }
-        let shared = self.shared.clone();
-        let mut held = std::mem::take(&mut self.held);
-        held.retain(|(org, _)| replica.place_among(org, &shared) == Some(Place::Member));
-        let receipt = Receipt { at_s: now_s, held };
-        let mut batch = Batch::default();
-        batch.put(
-            Table::Receipts,
-            *self.peer.as_bytes(),
-            cbor::to_vec(&receipt),
-        );
-        replica
-            .storage_mut()
-            .commit(batch)
-            .map_err(ReplicaError::Storage)?;
-        Ok(())
-    }
-
     /// The next frame to send, if there is one now.
     ///
     /// # Errors
@@ -608,10 +374,4 @@ impl Session {
     pub fn note_sent(&mut self, size_bytes: usize) {
         self.stats.sent_bytes += size_bytes as u64;
     }
-}
-
-/// Whether one side holds so little beside the other that lists of ids would cost more bytes than
-/// sending everything both ways.
-fn is_lopsided(one: u64, other: u64) -> bool {
-    one.min(other).saturating_mul(LOPSIDED_FACTOR) <= one.max(other)
 }

@@ -15,6 +15,7 @@
     reason = "a simulator stops at what it did not expect"
 )]
 
+pub mod membership;
 mod plan;
 mod random;
 mod store;

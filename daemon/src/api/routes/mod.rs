@@ -1,6 +1,8 @@
 //! The routes: each reads its input, calls the node, and answers in JSON.
 
+mod conflicts;
 mod membership;
+mod nodes;
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
     CreateOrg, Delivered, Edited, EntryKind, EntryView, Fields, History, ListingView, OrgInfo,
-    Organisations, Records, SearchPage, Status, UseOrg,
+    Organisations, Records, SearchPage, Status,
 };
 use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::limits;
@@ -21,8 +23,8 @@ use super::{ApiFailure, Who};
 use crate::node::{By, Node, NodeError};
 use crate::search::{Kind, Query as SearchQuery};
 
-type Answer<T> = Result<Json<T>, ApiFailure>;
-type NodeState = State<Arc<Node>>;
+pub(super) type Answer<T> = Result<Json<T>, ApiFailure>;
+pub(super) type NodeState = State<Arc<Node>>;
 
 /// Room for a listing file, and as much for records in base64.
 const BODY_MAX_BYTES: usize = limits::IMPORT_MAX_BYTES + 1024;
@@ -32,7 +34,6 @@ pub(super) fn routes() -> Router<Arc<Node>> {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/orgs", get(orgs).post(create_org))
-        .route("/v1/orgs/use", post(use_org))
         .route("/v1/listing", get(listing))
         .route("/v1/listing/import", post(import))
         .route("/v1/listing/history", get(history))
@@ -45,7 +46,9 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .route("/v1/search", get(search))
         .route("/v1/entries/{id}", get(entry))
         .route("/v1/records", get(export_records).post(import_records))
+        .merge(nodes::routes())
         .merge(membership::routes())
+        .merge(conflicts::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
 }
@@ -59,8 +62,8 @@ async fn unknown() -> ApiFailure {
 }
 
 #[derive(Deserialize)]
-struct OrgParam {
-    org: Option<String>,
+pub(super) struct OrgParam {
+    pub(super) org: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +88,7 @@ struct RecordParams {
     document: Option<String>,
 }
 
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, NodeError> {
+pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, NodeError> {
     serde_json::from_slice(bytes).map_err(|error| {
         NodeError::bad_input(
             format!("the request cannot be read: {error}; nothing was changed"),
@@ -95,7 +98,7 @@ fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, NodeError> {
 }
 
 /// Runs work that blocks on the disk away from the tasks that serve the network.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     node: Arc<Node>,
     work: impl FnOnce(&Node) -> Result<T, NodeError> + Send + 'static,
 ) -> Answer<T> {
@@ -119,11 +122,6 @@ async fn orgs(State(node): NodeState) -> Answer<Organisations> {
 async fn create_org(State(node): NodeState, Who(who): Who, bytes: Bytes) -> Answer<OrgInfo> {
     let request: CreateOrg = body(&bytes)?;
     blocking(node, move |node| node.create_org(&request, &By::user(who)?)).await
-}
-
-async fn use_org(State(node): NodeState, bytes: Bytes) -> Answer<OrgInfo> {
-    let request: UseOrg = body(&bytes)?;
-    blocking(node, move |node| node.use_org(&request.org)).await
 }
 
 async fn listing(State(node): NodeState, Query(params): Query<OrgParam>) -> Answer<ListingView> {

@@ -114,7 +114,7 @@ impl Node {
         }
     }
 
-    fn depart(
+    pub(in crate::node) fn depart(
         &self,
         network: NetworkId,
         org: &OrgId,

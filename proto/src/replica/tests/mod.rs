@@ -1,10 +1,12 @@
 //! Tests of the replica, by what they are about.
 
+mod crowds;
 mod departing;
 mod keeping;
 mod limits;
 mod order;
 mod refusals;
+mod replaced;
 mod siblings;
 
 use super::*;

@@ -60,6 +60,7 @@ fn every_frame_that_has_no_place_ends_the_session() {
     };
     let networks = Frame::Networks {
         tags: vec![tag(&federation)],
+        known: Vec::new(),
     };
     let nothing_yet: &[Frame] = &[];
     let greeted = &[hello(VERSION)];
@@ -198,6 +199,7 @@ fn garbage_in_place_of_a_reconciliation_ends_the_session() {
             hello(VERSION),
             Frame::Networks {
                 tags: vec![tag(&federation)],
+                known: Vec::new(),
             },
         ];
         let mut end = responder(&federation, &before);
@@ -225,6 +227,7 @@ fn asking_for_what_is_not_there_gets_nothing() {
         hello(VERSION),
         Frame::Networks {
             tags: vec![tag(&federation)],
+            known: Vec::new(),
         },
         Frame::Open {
             scope: Scope::Cards,
@@ -281,6 +284,7 @@ fn what_a_peer_slips_in_is_checked_like_everything_else() {
         hello(VERSION),
         Frame::Networks {
             tags: vec![tag(&federation)],
+            known: Vec::new(),
         },
         Frame::Open {
             scope: Scope::Cards,

@@ -2,6 +2,7 @@
 
 mod exchanges;
 mod hostile;
+mod introductions;
 mod limits;
 
 use super::*;

@@ -1,0 +1,247 @@
+//! Who is told anything at all, and how a node makes itself known.
+//!
+//! A peer is **known** in a network if its node is one of an organisation that has a place there. Nothing of a
+//! network is shown to a peer that is not known in it, nor taken from it. So a node that the peer does not
+//! know, a newcomer's or a member's second one, first shows its own cards and the delegations under
+//! which it acts; the peer does likewise once it knows who is there.
+//!
+//! Whoever is a member and is called by somebody unknown says nothing of itself before the other has: for else
+//! everybody who has heard of a network's id could ask who is in it.
+
+use super::error::SessionError;
+use super::frame::{Frame, Scope, Tag};
+use super::inventory::Standing;
+use super::session::{Handled, Phase, Session};
+use crate::certificate::Delegation;
+use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId};
+use crate::limits;
+use crate::replica::{Checked, CheckedRecord, Item, Refusal, Replica, ReplicaError, State};
+use crate::roster::{self, Place};
+use crate::signed::Signed;
+use crate::storage::Storage;
+use minicbor::bytes::ByteVec;
+
+type Answer<T, S> = Result<T, ReplicaError<<S as Storage>::Error>>;
+
+/// The networks in which a node is known for one of a member's or applicant's. Those in which this node takes
+/// no part any more count among them: there is nothing left to introduce.
+pub(super) fn known_in<S: Storage>(
+    peer: &NodeId,
+    networks: &[NetworkId],
+    replica: &mut Replica<S>,
+) -> Answer<Vec<NetworkId>, S> {
+    let orgs = replica.orgs_of_node(peer)?;
+    let mut known = networks.to_vec();
+    known.retain(|id| {
+        !replica.is_active(id) || Standing::of(replica, id, &orgs).may_see(Scope::Cards)
+    });
+    Ok(known)
+}
+
+/// The networks in which what a node sends is taken in: those in which it is known, or was, and those in
+/// which this node knows nobody yet and has to begin somewhere.
+pub(super) fn heeded_in<S: Storage>(
+    peer: &NodeId,
+    networks: &[NetworkId],
+    replica: &mut Replica<S>,
+) -> Answer<Vec<NetworkId>, S> {
+    let orgs = replica.orgs_of_node(peer)?;
+    let mut heeded = networks.to_vec();
+    heeded.retain(|id| {
+        Standing::of(replica, id, &orgs).is_any() || !replica.is_active(id) || is_alone(id, replica)
+    });
+    Ok(heeded)
+}
+
+/// Whether this node knows no other member of a network, though there must be some: it was invited, or
+/// has lost what it knew.
+fn is_alone<S: Storage>(network: &NetworkId, replica: &mut Replica<S>) -> bool {
+    let lost = |replica: &Replica<S>| {
+        let mut own = replica.own().iter();
+        own.all(|org| replica.standing(network, org).is_none())
+    };
+    !knows_others(network, replica) && (lost(replica) || is_newcomer(network, replica))
+}
+
+fn knows_others<S: Storage>(network: &NetworkId, replica: &mut Replica<S>) -> bool {
+    let own = replica.own().clone();
+    replica.roster(network).is_some_and(|roster| {
+        let mut members = roster.places().filter(|(_, it)| *it == Place::Member);
+        members.any(|(org, _)| !own.contains(org))
+    })
+}
+
+/// Whether this node has accepted the charter by somebody's invitation, rather than founded the network.
+fn is_newcomer<S: Storage>(network: &NetworkId, replica: &mut Replica<S>) -> bool {
+    let own = replica.own().clone();
+    let anchors = replica
+        .roster(network)
+        .map(|roster| roster.anchors().clone());
+    let mut accepting = own
+        .iter()
+        .filter_map(|org| replica.standing(network, org))
+        .filter(|standing| standing.accepts());
+    let is_vouched_for = |standing: &roster::Standing| {
+        let mut vouches = standing.vouches.iter();
+        vouches.any(|vouch| !own.contains(&vouch.voucher))
+    };
+    let founded = anchors.is_some_and(|anchors| own.iter().any(|org| anchors.contains(org)));
+    accepting.any(|standing| !founded || is_vouched_for(standing))
+}
+
+/// What a node shows of itself.
+#[derive(Default)]
+struct Introduction {
+    items: Vec<Item>,
+    delegations: Vec<ByteVec>,
+}
+
+impl Introduction {
+    /// Of this node's organisations in some networks; as much as fits.
+    fn of<S: Storage>(networks: &[NetworkId], replica: &Replica<S>) -> Answer<Self, S> {
+        let mut shown = Self::default();
+        let mut size_bytes = 0;
+        // One whose card is lost has its delegation to show: it is known by that.
+        let stands = |org: &OrgId| {
+            let mut standings = networks.iter().map(|id| replica.standing(id, org));
+            let is_lost = !networks.is_empty() && replica.documents_of(org).next().is_none();
+            is_lost || standings.any(|it| it.is_some_and(roster::Standing::accepts))
+        };
+        for org in replica.own().iter().filter(|org| stands(org)) {
+            if shown.delegations.len() >= limits::INTRODUCTION_MAX_ITEMS {
+                break;
+            }
+            if let Some(delegation) = replica.delegation(org, &replica.node())? {
+                shown.delegations.push(delegation.to_bytes().into());
+            }
+            let card = DocKey {
+                org: *org,
+                name: DocName::Card,
+            };
+            for item in replica.items(&card)? {
+                size_bytes += item.size_bytes();
+                let is_room = shown.items.len() < limits::INTRODUCTION_MAX_ITEMS
+                    && size_bytes <= limits::FRAME_FILL_BYTES;
+                if shown.items.is_empty() || is_room {
+                    shown.items.push(item);
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.delegations.is_empty()
+    }
+}
+
+/// Whether a card is one of an organisation that this node writes for, by its own word.
+fn names(record: &CheckedRecord, node: &NodeId) -> bool {
+    let listed = match &record.state {
+        Some((_, State::Card(card))) => {
+            let mut delegations = card.delegations.iter().filter_map(|it| it.claimed().ok());
+            delegations.any(|delegation| delegation.node == *node)
+        }
+        _ => false,
+    };
+    listed || record.record.get().writer.node == *node
+}
+
+impl Session {
+    /// Where this node may show itself to the peer.
+    fn open_to_peer<S: Storage>(
+        &self,
+        networks: &[NetworkId],
+        replica: &mut Replica<S>,
+    ) -> Answer<Vec<NetworkId>, S> {
+        let known = known_in(&self.peer, networks, replica)?;
+        let mut open = networks.to_vec();
+        open.retain(|id| {
+            replica.is_active(id)
+                && (self.is_sought
+                    || known.contains(id)
+                    || (!knows_others(id, replica) && is_newcomer(id, replica)))
+        });
+        Ok(open)
+    }
+
+    fn introduction<S: Storage>(&self, replica: &mut Replica<S>) -> Answer<Introduction, S> {
+        let knows = &self.peer_knows;
+        let mut unknown = self.shared.clone();
+        unknown.retain(|id| !knows.contains(id));
+        let open = self.open_to_peer(&unknown, replica)?;
+        Introduction::of(&open, replica)
+    }
+
+    fn push_introduction<S: Storage>(
+        &mut self,
+        shown: Introduction,
+        replica: &mut Replica<S>,
+    ) -> Handled<S> {
+        let known = match self.initiator {
+            true => known_in(&self.peer, &self.shared, replica)?,
+            false => heeded_in(&self.peer, &self.shared, replica)?,
+        };
+        self.stats.sent += shown.items.len() as u64;
+        self.push(Frame::Introduce {
+            items: shown.items,
+            delegations: shown.delegations,
+            known: self.tags(&known),
+        });
+        Ok(())
+    }
+
+    /// The initiator, who has heard where the peer knows it.
+    pub(super) fn introduce_or_open<S: Storage>(&mut self, replica: &mut Replica<S>) -> Handled<S> {
+        let shown = self.introduction(replica)?;
+        let known = known_in(&self.peer, &self.shared, replica)?;
+        if shown.is_empty() && known.len() == self.shared.len() {
+            return self.open(Scope::Cards, replica);
+        }
+        self.push_introduction(shown, replica)?;
+        self.phase = Phase::Introduction;
+        Ok(())
+    }
+
+    /// The peer shows itself, and says where it knows this node.
+    pub(super) fn handle_introduction<S: Storage>(
+        &mut self,
+        now_s: u64,
+        (items, delegations): (Vec<Result<Checked, Refusal>>, Vec<ByteVec>),
+        known: &[Tag],
+        replica: &mut Replica<S>,
+    ) -> Handled<S> {
+        let is_card = |item: &Result<Checked, Refusal>| match item {
+            Ok(Checked::Record(record)) => record.record.get().document.is_card(),
+            Ok(_) => false,
+            Err(_) => true,
+        };
+        let in_turn = !self.was_introduced && self.last_scope.is_none();
+        if !in_turn || !items.iter().all(is_card) {
+            return Err(SessionError::OutOfOrder);
+        }
+        self.was_introduced = true;
+        for item in items {
+            match &item {
+                // Whoever shows others' cards has misunderstood, and nothing comes of it.
+                Ok(Checked::Record(record)) if !names(record, &self.peer) => {}
+                _ => self.take(now_s, item, replica)?,
+            }
+        }
+        for bytes in &delegations {
+            let claimed = Signed::<Delegation>::from_trusted(bytes);
+            if claimed.is_ok_and(|claimed| claimed.get().node == self.peer)
+                && let Ok(delegation) = Signed::verified(bytes)
+            {
+                replica.learn_delegation(now_s, &delegation)?;
+            }
+        }
+        replica.settle()?;
+        self.peer_knows = self.named(&self.shared, known);
+        if self.initiator {
+            return self.open(Scope::Cards, replica);
+        }
+        let shown = self.introduction(replica)?;
+        self.push_introduction(shown, replica)
+    }
+}

@@ -1,0 +1,263 @@
+//! The end of a run: the network heals, and everybody must agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use fingerpost_proto::ids::{CharterId, DocKey, DocName, OrgId, RecordId};
+use fingerpost_proto::replica::Replica;
+use fingerpost_proto::roster::{Place, Standing};
+
+use super::world::{Report, World};
+
+/// How often every node speaks with one other in the healed network: some ten times spread everything.
+const ROUNDS_MAX: u32 = 40;
+
+/// What all must agree on.
+#[derive(Debug, Clone, PartialEq)]
+struct View {
+    places: BTreeMap<OrgId, Place>,
+    voice: BTreeSet<OrgId>,
+    heirs: BTreeMap<OrgId, OrgId>,
+    anchors: BTreeSet<OrgId>,
+    chain: Vec<CharterId>,
+    vouches_needed: u32,
+    standings: BTreeMap<OrgId, Standing>,
+    cards: BTreeMap<OrgId, Vec<RecordId>>,
+}
+
+/// The listings that a member holds, and whose it does not want.
+type Listings = BTreeMap<OrgId, Vec<RecordId>>;
+
+impl World {
+    /// Heals the network, lets all nodes speak with one another, and compares what they hold.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn settle(mut self) -> Result<Report, String> {
+        self.plan.cut_per_mille = 0;
+        self.plan.loss_per_mille = 0;
+        for node in 0..self.nodes.len() {
+            self.nodes[node].side = 0;
+            self.restart(node);
+        }
+        // What was announced before the network healed still arrives.
+        while let Some(at) = self.parcels.keys().next().copied() {
+            self.now = at.max(self.now);
+            self.plan.loss_per_mille = 1_000;
+            self.arrive();
+        }
+        let mut fault = String::new();
+        for round in 1..=ROUNDS_MAX {
+            self.round(round.is_multiple_of(2));
+            // Comparing costs as much as some sessions, and agreement takes its time.
+            let agreed = match round > 6 && round.is_multiple_of(2) {
+                true => self.compare(),
+                false => Err(String::new()),
+            };
+            match agreed {
+                Ok(()) => {
+                    self.report.rounds = round;
+                    return Ok(self.report);
+                }
+                Err(text) if !text.is_empty() => fault = text,
+                Err(_) => {}
+            }
+        }
+        Err(fault)
+    }
+
+    /// All nodes speak with one other; or members do with members, from whom alone they have listings.
+    fn round(&mut self, members: bool) {
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        order.retain(|node| !members || self.is_member(*node));
+        for at in (1..order.len()).rev() {
+            order.swap(at, self.random.below(at as u64 + 1) as usize);
+        }
+        for pair in order.chunks(2) {
+            if let [one, two] = pair {
+                self.session(*one, *two);
+            }
+        }
+    }
+
+    fn is_member(&mut self, node: usize) -> bool {
+        let own = self.own_id(node);
+        let roster = self.nodes[node].replica.roster(&self.network);
+        roster.is_some_and(|roster| roster.is_member(&own))
+    }
+
+    fn compare(&mut self) -> Result<(), String> {
+        let mut first: Option<View> = None;
+        let mut listings: Option<Listings> = None;
+        let (mut compared, mut honest) = (0, 0);
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].stolen {
+                continue;
+            }
+            honest += 1;
+            if !self.nodes[node].replica.is_active(&self.network) {
+                continue;
+            }
+            compared += 1;
+            let view = self.view(node);
+            let own = self.orgs[self.nodes[node].org].id();
+            match &first {
+                None => first = Some(view.clone()),
+                Some(first) => {
+                    differ(first, &view).map_err(|what| format!("node {node}: {what}"))?
+                }
+            }
+            if view.places.get(&own) == Some(&Place::Member) {
+                let held = self.listings(node, &view);
+                let blocked = self.nodes[node].replica.blocked();
+                let wanted = listings.get_or_insert_with(|| held.clone());
+                for (org, ids) in wanted.iter() {
+                    if !blocked.contains(org) && held.get(org) != Some(ids) {
+                        return Err(self.why(node, org, ids));
+                    }
+                }
+                let others = held.iter().filter(|(org, _)| !wanted.contains_key(org));
+                let more: Vec<_> = others.map(|(org, ids)| (*org, ids.clone())).collect();
+                // The first may have blocked some; nobody else may hold more.
+                wanted.extend(more);
+            }
+        }
+        let view = first.ok_or("nobody takes part at the end")?;
+        self.report.nodes = honest;
+        self.report.compared = compared;
+        self.report.places.clear();
+        for place in view.places.values() {
+            *self.report.places.entry(format!("{place:?}")).or_default() += 1;
+        }
+        self.report.texts = view.chain.len();
+        self.report.heirs = view.heirs.len();
+        Ok(())
+    }
+
+    /// What stands in the way of a listing.
+    fn why(&self, node: usize, org: &OrgId, wanted: &[RecordId]) -> String {
+        let key = DocKey {
+            org: *org,
+            name: DocName::Listing(0),
+        };
+        let mut text = format!("node {node} does not hold the listing of {org:?}");
+        for (number, other) in self.nodes.iter().enumerate() {
+            if other.replica.record_ids(&key) == wanted {
+                text += &format!("; node {number} does");
+                let spoken_for = other.replica.orgs_of_node(&self.nodes[node].id);
+                text += &format!(" and knows the node for {spoken_for:?}'s");
+                let items = other.replica.items(&key).expect("memory does not fail");
+                let now_s = self.clock_s(node);
+                for item in items.into_iter().filter_map(|item| item.check().ok()) {
+                    let storage = self.nodes[node].replica.storage().clone();
+                    let own = self.nodes[node].replica.own().clone();
+                    let id = self.nodes[node].id;
+                    let copy = Replica::open(storage, id, own);
+                    let outcome = copy.map(|mut copy| copy.receive(now_s, item));
+                    text += &format!(", and its answer is {outcome:?}");
+                }
+                break;
+            }
+        }
+        text
+    }
+
+    fn view(&mut self, node: usize) -> View {
+        let network = self.network;
+        let replica = &mut self.nodes[node].replica;
+        replica.settle().expect("memory does not fail");
+        let roster = replica.roster(&network).expect("it takes part").clone();
+        let places: BTreeMap<OrgId, Place> = roster.places().map(|(org, it)| (*org, it)).collect();
+        let held = places
+            .keys()
+            .filter_map(|org| Some((*org, replica.standing(&network, org)?.clone())));
+        let standings = held.collect();
+        let card = |org: &OrgId| {
+            let name = DocName::Card;
+            replica.record_ids(&DocKey { org: *org, name })
+        };
+        // Of those who left, only their own nodes hold a card.
+        let cards = places.iter().filter(|(_, place)| **place != Place::Left);
+        let cards = cards.map(|(org, _)| (*org, card(org))).collect();
+        View {
+            voice: places
+                .keys()
+                .filter(|it| roster.has_voice(it))
+                .copied()
+                .collect(),
+            heirs: places
+                .keys()
+                .filter_map(|it| Some((*it, roster.heir_of(it)?)))
+                .collect(),
+            anchors: roster.anchors().clone(),
+            chain: roster.chain().to_vec(),
+            vouches_needed: roster.vouches_needed(),
+            standings,
+            cards,
+            places,
+        }
+    }
+
+    fn listings(&self, node: usize, view: &View) -> Listings {
+        let replica = &self.nodes[node].replica;
+        let mut held = Listings::new();
+        for org in replica.organisations() {
+            let name = DocName::Listing(0);
+            let ids = replica.record_ids(&DocKey { org, name });
+            if !ids.is_empty() {
+                let member = view.places.get(&org) == Some(&Place::Member);
+                assert!(
+                    member || replica.own().contains(&org),
+                    "seed {}: node {node} holds the listing of {org:?}, no member",
+                    self.plan.seed
+                );
+                held.insert(org, ids);
+            }
+        }
+        held
+    }
+}
+
+fn differ(one: &View, two: &View) -> Result<(), String> {
+    first_difference("standing", &one.standings, &two.standings)?;
+    first_difference("card", &one.cards, &two.cards).map_err(|fault| {
+        let missing = one
+            .cards
+            .iter()
+            .find(|(org, ids)| two.cards.get(org) != Some(ids));
+        let org = missing.map(|(org, _)| org);
+        let place = org.and_then(|org| one.places.get(org));
+        let standing = org.and_then(|org| one.standings.get(org));
+        format!("{fault}; it is {place:?} with {standing:?}")
+    })?;
+    first_difference("heir", &one.heirs, &two.heirs)?;
+    first_difference("place", &one.places, &two.places)?;
+    if one == two {
+        return Ok(());
+    }
+    Err(format!(
+        "texts {:?} and {:?}, vouches {} and {}, anchors equal: {}, voices equal: {}",
+        one.chain,
+        two.chain,
+        one.vouches_needed,
+        two.vouches_needed,
+        one.anchors == two.anchors,
+        one.voice == two.voice
+    ))
+}
+
+fn first_difference<V: PartialEq + Debug>(
+    what: &str,
+    one: &BTreeMap<OrgId, V>,
+    two: &BTreeMap<OrgId, V>,
+) -> Result<(), String> {
+    let orgs: BTreeSet<&OrgId> = one.keys().chain(two.keys()).collect();
+    match orgs.into_iter().find(|org| one.get(org) != two.get(org)) {
+        None => Ok(()),
+        Some(org) => Err(format!(
+            "the {what} of {org:?} differs: {:?} and {:?}",
+            one.get(org),
+            two.get(org)
+        )),
+    }
+}
