@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::ids::NetworkId;
 use crate::json;
 use crate::limits::{NOTICES_MAX, REPLIES_MAX};
 use crate::listing::edit::is_date;
@@ -174,6 +175,18 @@ impl Serialize for NoticeKind {
 impl<'de> Deserialize<'de> for NoticeKind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|word| NoticeKind::from_word(&word))
+    }
+}
+
+impl Notice {
+    /// Whether members of a network are shown this notice, on a day written `YYYY-MM-DD`: it is meant for
+    /// their network or for all, it is not closed, and it has not expired.
+    ///
+    /// This is a courtesy and no secret: the whole board travels to every network of its organisation.
+    #[must_use]
+    pub fn is_shown_in(&self, network: &NetworkId, day: &str) -> bool {
+        let meant = self.networks.is_empty() || self.networks.iter().any(|it| network.matches(it));
+        meant && !self.closed && self.expires.as_str() >= day
     }
 }
 
@@ -372,6 +385,39 @@ mod tests {
             panic!("{error}")
         };
         assert_eq!(place.path, "notices[1]");
+    }
+
+    #[test]
+    fn a_notice_is_shown_in_the_networks_that_it_names_until_it_expires() {
+        let (one, other) = (
+            NetworkId::from_bytes([1; 32]),
+            NetworkId::from_bytes([2; 32]),
+        );
+        let shown = |change: &dyn Fn(&mut Value)| {
+            let mut value = board(1, 0);
+            change(&mut value["notices"][0]);
+            let state = parse(&value).unwrap();
+            assert_eq!(
+                BoardState::parse(&state.to_bytes().unwrap()),
+                Ok(state.clone())
+            );
+            let notice = state.notices.get("n0").unwrap().clone();
+            [one, other].map(|network| notice.is_shown_in(&network, "2026-12-31"))
+        };
+        assert_eq!(shown(&|_| ()), [true, true]);
+        assert_eq!(
+            shown(&|it| it["networks"] = json!([one.to_string()])),
+            [true, false]
+        );
+        assert_eq!(
+            shown(&|it| it["networks"] = json!([other.short(), "net1x"])),
+            [false, true]
+        );
+        assert_eq!(shown(&|it| it["closed"] = json!(true)), [false, false]);
+        assert_eq!(
+            shown(&|it| it["expires"] = json!("2026-12-30")),
+            [false, false]
+        );
     }
 
     #[test]

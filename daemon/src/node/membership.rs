@@ -354,3 +354,69 @@ fn check_note(note: Option<&str>) -> Result<(), NodeError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fingerpost_proto::certificate::{Delegation, FORMAT, Role};
+    use fingerpost_proto::keys::SecretKey;
+    use fingerpost_proto::signed::Signed;
+
+    const MADE_S: u64 = 1_796_083_200;
+    const WEEK_S: u64 = 7 * 24 * 60 * 60;
+    const YEAR_S: u64 = 365 * 24 * 60 * 60;
+
+    fn ticket() -> Ticket {
+        let (root, node) = (
+            SecretKey::from_seed(&[1; 32]),
+            SecretKey::from_seed(&[2; 32]),
+        );
+        let delegation = Delegation {
+            format: FORMAT,
+            org: root.org_id(),
+            node: node.node_id(),
+            role: Role::Admin,
+            not_before_s: 0,
+            not_after_s: None,
+        };
+        Ticket::issue(
+            NetworkId::from_bytes([9; 32]),
+            Signed::sign(delegation, &root),
+            &node,
+            SecretKey::from_seed(&[3; 32]),
+            MADE_S,
+            MADE_S + WEEK_S,
+            Vec::new(),
+        )
+    }
+
+    #[test]
+    fn a_clock_that_is_a_year_off_is_named_when_joining() {
+        assert_eq!(check_dates(&ticket(), MADE_S), Ok(()));
+        assert_eq!(
+            check_dates(&ticket(), MADE_S - limits::CLOCK_AHEAD_MAX_S),
+            Ok(())
+        );
+        let behind = check_dates(&ticket(), MADE_S - YEAR_S).unwrap_err().0;
+        assert!(
+            behind.message.contains("2025-12-01 00:00 UTC"),
+            "{}",
+            behind.message
+        );
+        assert!(behind.hint.unwrap().contains("clock"));
+        let ahead = check_dates(&ticket(), MADE_S + YEAR_S).unwrap_err().0;
+        assert!(
+            ahead.message.contains("2027-12-01 00:00 UTC"),
+            "{}",
+            ahead.message
+        );
+        assert!(ahead.hint.unwrap().contains("clock"));
+    }
+
+    #[test]
+    fn a_note_is_as_long_as_a_vouch_can_carry() {
+        let note = |length: usize| check_note(Some(&"x".repeat(length)));
+        assert_eq!(note(limits::NOTE_MAX_BYTES), Ok(()));
+        assert!(note(limits::NOTE_MAX_BYTES + 1).is_err());
+    }
+}

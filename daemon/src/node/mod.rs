@@ -5,6 +5,7 @@
 //! Methods here block on the disk: async callers use `spawn_blocking`.
 
 mod afterwards;
+mod clock;
 mod contacts;
 #[cfg(test)]
 mod crash_tests;

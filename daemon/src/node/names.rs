@@ -9,8 +9,6 @@ use super::membership::name_of;
 use super::{Node, NodeError};
 use crate::store::SledStorage;
 
-/// Where the chosen organisation stands in [`Table::Meta`].
-
 /// The card of any organisation, if it is held.
 pub(super) fn card_of(replica: &Replica<SledStorage>, org: &OrgId) -> Option<Card> {
     let shown = replica

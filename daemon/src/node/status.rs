@@ -7,12 +7,15 @@ use fingerpost_proto::api::{
     IndexHealth, Lacking, OrgRef, OrgStatus, PeerInfo, Status, StoreHealth,
 };
 use fingerpost_proto::ids::{DocName, NetworkId, NodeId, OrgId};
+use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::sync::{Receipt, receipts};
 
+use super::clock::{Latest, warn_of_the_future, warn_of_the_past};
 use super::membership::nodes_of;
 use super::names::org_ref;
 use super::{Node, NodeError, lock, now_s};
+use crate::store::SledStorage;
 
 impl Node {
     /// How this node is doing.
@@ -35,7 +38,7 @@ impl Node {
         let lacking = self.lacking(&members, &receipts);
         let (documents, _) = self.replica().counts();
         let index = self.index.stats()?;
-        let warnings = self.warnings()?;
+        let warnings = self.warnings(&receipts)?;
         let networks = networks
             .into_iter()
             .map(|network| self.network_info(network, None))
@@ -90,9 +93,20 @@ impl Node {
         members: &BTreeMap<OrgId, Vec<NodeId>>,
         receipts: &BTreeMap<NodeId, Receipt>,
     ) -> Result<Vec<OrgStatus>, NodeError> {
-        let nodes: BTreeSet<&NodeId> = members.values().flatten().collect();
         let mut statuses = Vec::new();
         for org in self.own_orgs() {
+            let nodes: BTreeSet<&NodeId> = {
+                let mut replica = self.replica();
+                let networks = networks_of(&replica, &org);
+                let sees = |(other, _): &(&OrgId, &Vec<NodeId>)| {
+                    replica.place_among(other, &networks) == Some(Place::Member)
+                };
+                members
+                    .iter()
+                    .filter(sees)
+                    .flat_map(|(_, nodes)| nodes)
+                    .collect()
+            };
             let latest = self.replica().fingerprint(&org);
             let holds = |node: &&NodeId| {
                 receipts
@@ -128,24 +142,32 @@ impl Node {
         for node in connected.keys() {
             orgs.entry(*node).or_default();
         }
-        let replica = self.replica();
+        let mut replica = self.replica();
         let own: Vec<_> = replica
             .own()
             .iter()
-            .map(|org| (*org, replica.fingerprint(org)))
+            .map(|org| ((*org, replica.fingerprint(org)), networks_of(&replica, org)))
             .collect();
         orgs.into_iter()
             .filter(|(node, _)| *node != self.id())
             .map(|(node, orgs)| {
                 let receipt = receipts.get(&node);
+                // Those of this node's organisations that it may see.
+                let mut visible = own.iter().filter(|(_, networks)| {
+                    orgs.is_empty()
+                        || orgs
+                            .iter()
+                            .any(|org| replica.place_among(org, networks).is_some())
+                });
+                let has_latest = receipt
+                    .is_some_and(|receipt| visible.all(|(held, _)| receipt.held.contains(held)));
                 PeerInfo {
                     node,
                     organisations: orgs.iter().map(|org| org_ref(&replica, org)).collect(),
                     connected: connected.contains_key(&node),
                     address: connected.get(&node).map(|peer| peer.address.clone()),
                     last_exchange_s: receipt.map(|receipt| receipt.at_s),
-                    has_latest: receipt
-                        .is_some_and(|r| own.iter().all(|held| r.held.contains(held))),
+                    has_latest,
                 }
             })
             .collect()
@@ -180,8 +202,44 @@ impl Node {
         }
     }
 
-    fn warnings(&self) -> Result<Vec<String>, NodeError> {
-        let mut warnings = Vec::new();
+    /// An own organisation as it was last published, if it is a member anywhere.
+    fn latest_of(&self, org: &OrgId) -> Result<Option<Latest>, NodeError> {
+        let mut replica = self.replica();
+        if replica.place(org) != Some(Place::Member) {
+            return Ok(None);
+        }
+        let keys: Vec<_> = replica.documents_of(org).collect();
+        let mut issued_at_s = 0;
+        for key in keys {
+            let shown = replica.shown(&key)?;
+            issued_at_s = issued_at_s.max(shown.map_or(0, |it| it.record.get().issued_at_s));
+        }
+        Ok(Some(Latest {
+            org: *org,
+            name: org_ref(&replica, org).name,
+            fingerprint: replica.fingerprint(org),
+            issued_at_s,
+        }))
+    }
+
+    /// What the clocks seem to be.
+    fn clock_warnings(
+        &self,
+        receipts: &BTreeMap<NodeId, Receipt>,
+    ) -> Result<Vec<String>, NodeError> {
+        let refused = lock(&self.refused).get("from_the_future").copied();
+        let mut warnings: Vec<String> = warn_of_the_future(refused.unwrap_or(0), now_s())
+            .into_iter()
+            .collect();
+        for org in self.own_orgs() {
+            let latest = self.latest_of(&org)?;
+            warnings.extend(latest.and_then(|it| warn_of_the_past(&it, receipts, now_s())));
+        }
+        Ok(warnings)
+    }
+
+    fn warnings(&self, receipts: &BTreeMap<NodeId, Receipt>) -> Result<Vec<String>, NodeError> {
+        let mut warnings = self.clock_warnings(receipts)?;
         if let Some(path) = &self.set_aside {
             warnings.push(format!(
                 "the store was damaged when this node started and is now {}; peers fill the new one",
@@ -213,6 +271,16 @@ impl Node {
     }
 }
 
+/// The networks that an organisation is in, or asks to join.
+fn networks_of(replica: &Replica<SledStorage>, org: &OrgId) -> Vec<NetworkId> {
+    let networks = replica.networks().map(|(id, _)| id);
+    let accepts = |id: &NetworkId| {
+        let standing = replica.standing(id, org);
+        standing.is_some_and(|standing| standing.accepts())
+    };
+    networks.filter(accepts).collect()
+}
+
 /// "12 of 14 nodes have our latest listing; last exchange 3 minutes ago."
 fn headline(
     organisations: &[OrgStatus],
@@ -229,21 +297,27 @@ fn headline(
             first.org.name
         );
     }
-    let known = first.nodes_known;
+    let known = organisations
+        .iter()
+        .map(|org| org.nodes_known)
+        .max()
+        .unwrap_or(0);
     let mut text = match known {
         0 => "Alone in the network so far: no other member is known.".to_owned(),
         _ => {
-            let least = organisations
-                .iter()
-                .map(|org| org.nodes_with_latest)
-                .min()
-                .unwrap_or(0);
+            // One that is in no network is seen by nobody, and says nothing of the others.
+            let seen = organisations.iter().filter(|org| org.nodes_known > 0);
+            let least = seen.map(|org| org.nodes_with_latest).min().unwrap_or(0);
             let have = if least == 1 { "has" } else { "have" };
             let of = format!(
                 "{least} of {known} other node{} {have} our latest",
                 plural(known)
             );
-            match first.last_exchange_s {
+            match organisations
+                .iter()
+                .filter_map(|org| org.last_exchange_s)
+                .max()
+            {
                 Some(at_s) => format!("{of}; last exchange {}.", ago(now_s().saturating_sub(at_s))),
                 None => format!("{of}; no exchange was finished yet."),
             }

@@ -6,7 +6,7 @@ use fingerpost_proto::api::NetworkInfo;
 use fingerpost_proto::card::Membership;
 use fingerpost_proto::ids::{CharterId, NetworkId, OrgId};
 use fingerpost_proto::replica::{InForce, Replica};
-use fingerpost_proto::roster::{Place, Standing, SuccessionVote};
+use fingerpost_proto::roster::{Inquiry, Place, Standing, SuccessionVote};
 
 use super::best_placed;
 use crate::node::documents::By;
@@ -133,21 +133,18 @@ impl Node {
 
 /// What an applicant waits for.
 fn lacking(replica: &mut Replica<SledStorage>, network: &NetworkId, org: &OrgId) -> String {
-    let standing = replica.standing(network, org).cloned().unwrap_or_default();
-    let (needed, used_by) = replica
-        .inquire(network, |inquiry| {
-            (
-                inquiry.roster().vouches_needed() as usize,
-                inquiry.invitation_used_by(org),
-            )
-        })
-        .unwrap_or_default();
-    let held: BTreeSet<OrgId> = standing
-        .vouches
-        .iter()
-        .filter(|vouch| used_by.is_none() || vouch.by_invitation.is_none())
-        .map(|vouch| vouch.voucher)
-        .collect();
+    let ask = |inquiry: &Inquiry<'_>| {
+        // What does not count by what is known here may still do so: perhaps no card has come yet. But of one
+        // that is known, it will not.
+        let hopeful = inquiry
+            .vouchers(org)
+            .into_iter()
+            .filter(|(voucher, counts)| *counts || !inquiry.roster().is_admitted(voucher));
+        let held: BTreeSet<OrgId> = hopeful.map(|(voucher, _)| voucher).collect();
+        let needed = inquiry.roster().vouches_needed() as usize;
+        (held, needed, inquiry.invitation_used_by(org))
+    };
+    let (held, needed, used_by) = replica.inquire(network, ask).unwrap_or_default();
     let missing = needed.saturating_sub(held.len());
     if missing == 0 {
         return "word from the network that its vouches count: an exchange with a member is needed"
@@ -254,17 +251,19 @@ fn unvouched(
             waiting.map(|(org, _)| *org).collect()
         })
         .unwrap_or_default();
-    let vouches = |org: &OrgId| {
-        let standing = replica.standing(network, org);
-        let mut vouches = standing.iter().flat_map(|standing| &standing.vouches);
-        vouches.any(|vouch| {
-            vouch.by_invitation.is_none() && own.iter().any(|(own, _)| *own == vouch.voucher)
-        })
+    let theirs = replica.own().clone();
+    let is_own = |org: &OrgId| own.iter().any(|(own, _)| own == org);
+    let unvouched = |inquiry: &Inquiry<'_>| {
+        let is_vouched_for = |org: &OrgId| {
+            let mut vouchers = inquiry.vouchers(org).into_iter();
+            vouchers.any(|(voucher, counts)| counts && is_own(&voucher))
+        };
+        applicants
+            .iter()
+            .filter(|org| !given.contains(org) && !theirs.contains(*org) && !is_vouched_for(org))
+            .count()
     };
-    applicants
-        .iter()
-        .filter(|org| !given.contains(org) && !replica.own().contains(*org) && !vouches(org))
-        .count()
+    replica.inquire(network, unvouched).unwrap_or_default()
 }
 
 fn proposed_for(
