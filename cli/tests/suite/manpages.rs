@@ -44,3 +44,39 @@ fn every_command_gets_a_page() {
     );
     assert!(talk.contains("hint: "), "{talk}");
 }
+
+/// Commands below a command, from their own help: so nothing is missed that is built in later.
+fn below(home: &std::path::Path, command: &[&str]) -> Vec<String> {
+    let (help, _) = streams(&run_in(home, &[&["help"], command].concat(), b""), 0);
+    let listed = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+    let lines = listed.lines().take_while(|line| !line.is_empty());
+    lines
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_command_is_in_the_reference() {
+    let home = tempfile::tempdir().unwrap();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/commands.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut count = 0;
+    for command in below(home.path(), &[]) {
+        let inner = below(home.path(), &[&command]);
+        let full: Vec<String> = if inner.is_empty() {
+            vec![format!("fingerpost {command}")]
+        } else {
+            let names = inner.iter();
+            names
+                .map(|name| format!("fingerpost {command} {name}"))
+                .collect()
+        };
+        for name in full {
+            count += 1;
+            assert!(page.contains(&format!("`{name}")), "{name} is not there");
+        }
+    }
+    assert!(count > 50, "only {count} commands were found");
+}
