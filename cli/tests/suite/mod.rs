@@ -6,6 +6,7 @@ mod manpages;
 mod membership;
 mod nodes;
 mod succession;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::Output;
