@@ -9,12 +9,9 @@ use fingerpost_config::{Home, Settings};
 use fingerpost_proto::api::{AddNode, CreateOrg, Fields, Found, HandOver};
 use fingerpost_proto::certificate::Role;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
-use fingerpost_proto::keys::sealing_recipient;
-use fingerpost_proto::record::{Hash, Instance};
-use fingerpost_proto::replica::{Contained, Draft};
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::signed::Carry;
-use fingerpost_proto::storage::{Batch, Storage, Table};
+use fingerpost_proto::storage::{Storage, Table};
 
 use super::documents::By;
 use super::names::card_of;
@@ -24,7 +21,6 @@ use super::tasks::{
 use super::{Node, lock};
 use crate::keys::{Keys, fresh_key};
 use crate::run::Running;
-use crate::sealing::seal;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -318,60 +314,4 @@ async fn nothing_is_written_that_would_be_lost_on_the_way() {
         assert_eq!(edit(node, &org), Ok(()));
     });
     running.stop().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sealed_document_brings_its_history_back_and_keeps_what_is_newer() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start(dir.path()).await;
-    let node = &running.node;
-    tokio::task::block_in_place(|| {
-        let org = founder(node);
-        let key = DocKey {
-            org,
-            name: DocName::Listing(0),
-        };
-        publish_sealed(node, key);
-        // The store is new: what peers gave back is the record with its state, and the sealed document.
-        let mut batch = Batch::default();
-        batch.remove(Table::Own, key.to_bytes());
-        node.commit_durably(batch).unwrap();
-        assert_eq!(node.take_all_sealed(&org).unwrap(), [key.name]);
-        let added = |node: &Node| {
-            let entries = node.history(&org).unwrap().entries;
-            let added = entries
-                .iter()
-                .filter(|it| it.what.contains("service added"));
-            added.count()
-        };
-        assert_eq!(added(node), 1);
-        // Taken again, it changes nothing of what was written since.
-        edit(node, &org).unwrap();
-        assert_eq!(added(node), 2);
-        node.take_all_sealed(&org).unwrap();
-        assert_eq!(added(node), 2);
-        assert_eq!(node.org_info(&org).unwrap().services, 2);
-    });
-    running.stop().await.unwrap();
-}
-
-/// Publishes a document as it is, with its sealed form beside it.
-fn publish_sealed(node: &Node, key: DocKey) {
-    let recipient = sealing_recipient(key.org.as_bytes()).unwrap();
-    let mut replica = node.replica();
-    let mut document = node.own_document(&replica, &key).unwrap();
-    let state = replica.shown(&key).unwrap().unwrap().state;
-    let draft = Draft {
-        key,
-        state,
-        heads: document.heads().into_iter().map(Hash).collect(),
-        delegation: node.own_delegation(&replica, &key.org).unwrap(),
-        contains: Contained::All,
-        sealed: Some(seal(&document.save(), &[recipient]).unwrap()),
-    };
-    let keys = lock(&node.keys);
-    let fresh = Instance([1; 8]);
-    replica
-        .publish(super::now_s(), draft, keys.node(), fresh, Batch::default())
-        .unwrap();
 }

@@ -116,6 +116,14 @@ fn settings() -> Settings {
     settings
 }
 
+/// Starts a node whose merge workers are the program that was built with this test.
+pub(crate) async fn started(home: Home, keys: Keys) -> Running {
+    let running = Running::start(home, settings(), keys).await.unwrap();
+    let worker = env!("CARGO_BIN_EXE_fingerpostd");
+    running.node.set_merge_worker(worker.into());
+    running
+}
+
 /// A real node with an organisation.
 pub(crate) struct Site {
     running: Running,
@@ -140,7 +148,7 @@ impl Site {
         let home = Home::at(dir.path().join("home"));
         home.prepare().unwrap();
         let keys = Keys::open(&home.keys()).unwrap();
-        let running = Running::start(home, settings(), keys).await.unwrap();
+        let running = started(home, keys).await;
         let node = Arc::clone(&running.node);
         let request = CreateOrg {
             name: name.into(),
@@ -319,7 +327,7 @@ impl Site {
         let directory = self.directory.as_ref().unwrap();
         let home = Home::at(directory.path().join("home"));
         let keys = Keys::open(&home.keys()).unwrap();
-        let running = Running::start(home, settings(), keys).await.unwrap();
+        let running = started(home, keys).await;
         Self { running, ..self }
     }
 }

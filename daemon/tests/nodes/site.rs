@@ -92,6 +92,9 @@ impl Site {
         home.prepare().unwrap();
         let keys = Keys::open(&home.keys()).unwrap();
         let running = Running::start(home, settings(), keys).await.unwrap();
+        running
+            .node
+            .set_merge_worker(env!("CARGO_BIN_EXE_fingerpostd").into());
         self.running = Some(running);
     }
 
