@@ -84,6 +84,12 @@ async fn export(
     passphrase_file: Option<&str>,
     context: &Context,
 ) -> Result<(), CliError> {
+    if path == Path::new("-") {
+        return Err(CliError::usage(
+            "A key is written to a file that only its owner can read, not to standard output.",
+            "Name a file: --to FILE. For the words on paper: fingerpost key print",
+        ));
+    }
     // Before anybody thinks of a passphrase; `write_new` makes sure.
     if path.symlink_metadata().is_ok() {
         return Err(exists(path));

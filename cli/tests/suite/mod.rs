@@ -316,6 +316,7 @@ pub(crate) const WRONG: &[&[&str]] = &[
     &["node", "revoke", "node1x"],
     &["key", "export"],
     &["key", "export", "--to", "never-written.age"],
+    &["key", "export", "--to", "-", "--passphrase-file", "x"],
     &["key", "import"],
     &["key", "import", "x", "--words-file", "y"],
     &[
