@@ -264,6 +264,7 @@ impl Node {
         what: &str,
         edit: impl FnOnce(Option<&Listing>) -> Result<Listing, NodeError>,
     ) -> Result<Edited, NodeError> {
+        self.await_histories(org)?;
         let _edits = lock(&self.edits);
         // While the organisation is still to come back from the network, an edit would compete with it.
         self.own_card(&self.replica(), org)?;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fingerpost_proto::api::{
     ConflictInfo, ConflictValue, Conflicts, Edited, ErrorCode, Resolve, Unmerged,
@@ -25,6 +25,9 @@ use crate::store::SledStorage;
 
 /// After what went wrong for now, how long until the next try.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
+/// Longest that an edit waits for a history that is just coming in, and how often it looks.
+const HISTORY_WAIT: Duration = Duration::from_secs(5);
+const HISTORY_POLL: Duration = Duration::from_millis(50);
 
 /// Merges what siblings wrote whenever something arrives, until `stop`.
 pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) {
@@ -173,6 +176,27 @@ impl Node {
         let given_up = lock(&self.given_up);
         let sealed = replica.sealed_ids(key);
         sealed.iter().any(|id| !given_up.contains_key(&(*key, *id)))
+    }
+
+    /// Waits a little for histories that are just coming in, so that an edit need not be refused for them.
+    pub(super) fn await_histories(&self, org: &OrgId) -> Result<(), NodeError> {
+        let begun = Instant::now();
+        while begun.elapsed() < HISTORY_WAIT {
+            let replica = self.replica();
+            let keys: Vec<DocKey> = replica.documents_of(org).collect();
+            let mut pending = false;
+            for key in keys {
+                let own = replica.storage().get(Table::Own, &key.to_bytes())?;
+                pending |= own.is_none() && self.awaits_history(&replica, &key);
+            }
+            drop(replica);
+            if !pending {
+                break;
+            }
+            self.merging.notify_one();
+            std::thread::sleep(HISTORY_POLL);
+        }
+        Ok(())
     }
 
     fn open_sealed(

@@ -250,6 +250,8 @@ impl Node {
                     Ok(charter) => {
                         self.replica().add_network(charter.founding)?;
                         self.net().subscribe(network);
+                        // Nobody knows this node yet: it has to show itself where it was told to look.
+                        lock(&self.sessions).seek(peer);
                         self.sync_soon(peer);
                         break;
                     }

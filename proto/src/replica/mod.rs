@@ -443,15 +443,32 @@ impl<S: Storage> Replica<S> {
             .min()
     }
 
-    /// The organisations that delegated a node.
+    /// The organisations that delegated a node and have not revoked it.
     ///
     /// # Errors
     /// [`ReplicaError`].
     pub fn orgs_of_node(&self, node: &NodeId) -> Result<Vec<OrgId>, ReplicaError<S::Error>> {
+        self.orgs_with(node, false)
+    }
+
+    /// The organisations that revoked a node.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn orgs_that_revoked(&self, node: &NodeId) -> Result<Vec<OrgId>, ReplicaError<S::Error>> {
+        self.orgs_with(node, true)
+    }
+
+    fn orgs_with(
+        &self,
+        node: &NodeId,
+        revoked: bool,
+    ) -> Result<Vec<OrgId>, ReplicaError<S::Error>> {
         let mut orgs = Vec::new();
         self.storage
-            .scan(Table::NodeOrgs, node.as_bytes(), &mut |key, _| {
-                orgs.extend(key.last_chunk::<32>().map(|org| OrgId::from_bytes(*org)));
+            .scan(Table::NodeOrgs, node.as_bytes(), &mut |key, value| {
+                let org = key.last_chunk::<32>().map(|org| OrgId::from_bytes(*org));
+                orgs.extend(org.filter(|_| (value == revocations::REVOKED) == revoked));
                 true
             })?;
         Ok(orgs)

@@ -20,6 +20,9 @@ use crate::storage::{Storage, Table};
 /// Most revocations kept of one node; a root key needs to sign one.
 const PER_NODE_MAX: usize = 4;
 
+/// What stands in the table of nodes and organisations where the one has revoked the other.
+pub(super) const REVOKED: &[u8] = b"revoked";
+
 #[derive(Default, Encode, Decode)]
 #[cbor(transparent)]
 struct Stored(#[n(0)] Vec<ByteVec>);
@@ -124,7 +127,7 @@ impl<S: Storage> Replica<S> {
             .put(Table::Revocations, key, cbor::to_vec(&Stored(all)));
         writes
             .batch
-            .remove(Table::NodeOrgs, node_org_key(&node, &org));
+            .put(Table::NodeOrgs, node_org_key(&node, &org), REVOKED);
         let keys: Vec<DocKey> = self.documents_of(&org).collect();
         for key in keys {
             self.drop_revoked(key, revocation.get(), &mut writes)?;

@@ -270,7 +270,7 @@ impl<S: Storage> Replica<S> {
         known.map(|(org, id)| (*org, *id))
     }
 
-    /// Whether a node speaks for an organisation, by any delegation that is held.
+    /// Whether a node speaks for an organisation, by any delegation that is held, and was not revoked.
     ///
     /// # Errors
     /// [`ReplicaError`].
@@ -278,6 +278,6 @@ impl<S: Storage> Replica<S> {
         Ok(self
             .storage
             .get(Table::NodeOrgs, &super::node_org_key(node, org))?
-            .is_some())
+            .is_some_and(|value| value != super::revocations::REVOKED))
     }
 }

@@ -130,6 +130,25 @@ impl Introduction {
         Ok(shown)
     }
 
+    /// Adds the cards of organisations that have revoked the peer: of all that it is told no more, that it
+    /// may write no more is what it must hear.
+    fn add_revoking<S: Storage>(
+        &mut self,
+        peer: &NodeId,
+        networks: &[NetworkId],
+        replica: &mut Replica<S>,
+    ) -> Answer<(), S> {
+        for org in replica.orgs_that_revoked(peer)? {
+            let shared = replica.place_among(&org, networks).is_some();
+            if shared && self.items.len() < limits::INTRODUCTION_MAX_ITEMS {
+                let name = DocName::Card;
+                self.items.extend(replica.items(&DocKey { org, name })?);
+            }
+        }
+        self.items.truncate(limits::INTRODUCTION_MAX_ITEMS);
+        Ok(())
+    }
+
     fn is_empty(&self) -> bool {
         self.items.is_empty() && self.delegations.is_empty()
     }
@@ -170,7 +189,9 @@ impl Session {
         let mut unknown = self.shared.clone();
         unknown.retain(|id| !knows.contains(id));
         let open = self.open_to_peer(&unknown, replica)?;
-        Introduction::of(&open, replica)
+        let mut shown = Introduction::of(&open, replica)?;
+        shown.add_revoking(&self.peer, &self.shared, replica)?;
+        Ok(shown)
     }
 
     fn push_introduction<S: Storage>(
@@ -224,7 +245,10 @@ impl Session {
         for item in items {
             match &item {
                 // Whoever shows others' cards has misunderstood, and nothing comes of it.
-                Ok(Checked::Record(record)) if !names(record, &self.peer) => {}
+                // The card of an organisation of our own may say that we write for it no longer.
+                Ok(Checked::Record(record))
+                    if !names(record, &self.peer)
+                        && !replica.own().contains(&record.record.get().org) => {}
                 _ => self.take(now_s, item, replica)?,
             }
         }
