@@ -286,6 +286,8 @@ async fn a_majority_removes_and_taking_it_back_restores() {
     for site in [&ada, &bob, &cleo] {
         site.sees(network, cleo.org, Place::Removed).await;
     }
+    let waits = cleo.network_info(network).await.waiting_for.unwrap();
+    assert!(waits.contains("objections"), "{waits}");
     let removed = ada.sees(network, cleo.org, Place::Removed).await;
     assert_eq!(
         (removed.objections.len(), removed.objections_needed),

@@ -164,7 +164,7 @@ impl Node {
             (None, [only]) => Ok(*only),
             (None, [_, _, ..]) => Err(NodeError::bad_input(
                 "several organisations claim that place; nothing was changed",
-                "fingerpost succession status shows them; name one: --new ORG",
+                "fingerpost succession status shows them; name one: --to ORG",
             )),
             (_, _) => Err(NodeError::refused(
                 "the organisation has not said that it goes on for that one; nothing was changed",
