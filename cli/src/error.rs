@@ -96,6 +96,15 @@ impl CliError {
         }
     }
 
+    /// There is no such thing, as this program finds in what the daemon says.
+    pub(crate) fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Api(ApiError {
+            code: ErrorCode::NotFound,
+            message: message.into(),
+            hint: Some(hint.into()),
+        })
+    }
+
     /// Wraps an error of reading or writing `what`.
     pub(crate) fn file(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         |source| Self::File {

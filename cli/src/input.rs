@@ -7,7 +7,7 @@ pub(crate) mod secret;
 
 use std::io::Read;
 
-use fingerpost_proto::api::{ApiError, ErrorCode, OrgInfo, Organisations};
+use fingerpost_proto::api::{OrgInfo, Organisations};
 use fingerpost_proto::ids::NodeId;
 use jiff::civil::Date;
 
@@ -137,11 +137,10 @@ pub(crate) async fn own_org(context: &Context, named: Option<&str>) -> Result<Or
         .into_iter()
         .find(is_meant)
         .ok_or_else(|| {
-            CliError::Api(ApiError {
-                code: ErrorCode::NotFound,
-                message: "This node holds no such organisation. Nothing was changed.".to_owned(),
-                hint: Some("See those that it holds with: fingerpost org list".to_owned()),
-            })
+            CliError::not_found(
+                "This node holds no such organisation. Nothing was changed.",
+                "See those that it holds with: fingerpost org list",
+            )
         })
 }
 

@@ -6,17 +6,20 @@
 mod common;
 #[path = "hostile/items.rs"]
 mod items;
+#[path = "hostile/joining.rs"]
+mod joining;
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use common::{
-    DEADLINE, Hostile, Site, alone, compressed, false_member, listing, measured, soon,
+    DEADLINE, Hostile, Party, Site, alone, compressed, false_member, listing, measured, soon,
     within_bounds,
 };
 use fingerpost_daemon::net::{CodecError, Stream};
 use fingerpost_daemon::node::Patience;
 use fingerpost_proto::ids::DocName;
+use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::limits;
 use fingerpost_proto::record::Hash;
 use fingerpost_proto::replica::Item;
@@ -481,6 +484,48 @@ async fn a_stranger_learns_next_to_nothing() {
         println!("a stranger got {heard} bytes");
     }
     site.is_well().await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_that_knows_the_networks_id_learns_no_more_and_a_member_does() {
+    let (site, network) = Site::founder().await;
+    let honest = site.gains_a_member("Honest Pools").await;
+    let stranger = Hostile::at(&site, 7).await;
+    // It holds somebody's card, and speaks gossip about the network's topic.
+    stranger.net.subscribe(network);
+    let card = Party::on(stranger.key());
+    let foreign = Party::on(SecretKey::from_seed(&[99; 32]));
+    let foreign = foreign.card(&site.ticket().await);
+    let documents = site.status().await.store.documents;
+    let mut talk = stranger.introduced(&site, network).await;
+    assert_eq!(talk.show(vec![foreign.clone()]).await, []);
+    assert_eq!(talk.deliver(Scope::Cards, vec![foreign]).await, []);
+    let shard = card.item(LISTING, 1, &listing("Soup"));
+    assert_eq!(talk.deliver(Scope::Rest, vec![shard]).await, []);
+    assert_eq!(talk.receipt().await, (0, 0));
+    assert_eq!(site.status().await.store.documents, documents);
+    // A change is announced: the member has it, and the stranger has heard neither that nor a topic.
+    site.publishes("aquafit").await;
+    honest.until_found("aquafit", &["Gentle aquafit"]).await;
+    stranger.throw(&site, &noise(9, 200)).await;
+    assert_eq!(stranger.net.subscribers(network).await.unwrap(), 0);
+    assert_eq!(stranger.heard(), 0);
+
+    let (member, _) = false_member(&site, network, 8).await;
+    member.net.subscribe(network);
+    let begun = Instant::now();
+    while member.net.subscribers(network).await.unwrap() == 0 {
+        assert!(begun.elapsed() < DEADLINE, "a member was told no topic");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    site.publishes("aquajog").await;
+    common::until("the member to hear", || member.heard() > 0).await;
+    assert_eq!(stranger.heard(), 0);
+    let mut talk = member.introduced(&site, network).await;
+    let cards = talk.deliver(Scope::Cards, Vec::new()).await;
+    assert!(cards.len() >= 2, "{}", cards.len());
+    honest.stop().await;
     site.stop().await;
 }
 

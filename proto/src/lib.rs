@@ -41,7 +41,8 @@
 //! A network is founded by a [`charter::Charter`], whose hash is its name. Whoever accepts the charter and
 //! holds enough vouches of members is a member. The vouches stand on the newcomer's own card, so membership
 //! is computed from a set of signed statements ([`roster::Roster`]) and nobody keeps a list. A
-//! [`ticket::Ticket`] is a vouch for whoever holds a one-time key. Leaving is a statement as well
+//! [`ticket::Ticket`] is a vouch for whoever holds a one-time key; a [`pass`] lets another node write for an
+//! organisation that is in already. Leaving is a statement as well
 //! ([`certificate::Departure`]); it carries what others need so that nobody else's membership moves.
 //! Cards decide whose other documents are taken, so they always come first.
 //!

@@ -30,7 +30,8 @@ pub struct Ticket {
     pub delegation: Signed<Delegation>,
     /// The one-time key.
     pub key: SecretKey,
-    /// Where the inviter's node can be reached: multiaddrs without the peer id.
+    /// Where the network can be reached: multiaddrs without the peer id, the inviter's first, then those of
+    /// other members' nodes.
     pub addresses: Vec<String>,
 }
 
@@ -147,7 +148,8 @@ impl Address {
 }
 
 impl Ticket {
-    /// Makes a ticket of a fresh one-time key, for `network`, in the name of the delegated node.
+    /// Makes a ticket of a fresh one-time key, for `network`, in the name of the delegated node. Of `addresses`
+    /// the line of text keeps as many as fit, from the first on.
     pub fn issue(
         network: NetworkId,
         delegation: Signed<Delegation>,

@@ -135,13 +135,13 @@ async fn asked(id: &str, context: &Context) -> Result<usize, CliError> {
     let known = known(context).await?;
     let conflict = known.conflicts.iter().find(|one| one.id == id);
     let Some(conflict) = conflict else {
-        return Err(CliError::Refused {
-            message: format!(
+        return Err(CliError::not_found(
+            format!(
                 "There is no conflict {}. Nothing was changed.",
                 one_line(id)
             ),
-            hint: "It may have been settled on another node. See: fingerpost conflicts".to_owned(),
-        });
+            "It may have been settled on another node. See: fingerpost conflicts",
+        ));
     };
     context.output.talk(&one_in_words(conflict, now_s()));
     let most = conflict.values.len();

@@ -9,7 +9,7 @@ use crate::client::Target;
 use crate::commands::waiting::vouches;
 use crate::commands::{Context, InNetwork};
 use crate::error::CliError;
-use crate::output::words::{ago_or_never, date, grouped, now_s, pause, succession};
+use crate::output::words::{DATE_FROM_S, ago_or_never, date, now_s, pause, succession};
 use crate::output::{one_line, table};
 
 #[derive(Debug, Args)]
@@ -53,27 +53,33 @@ pub(crate) fn place_in_words(place: Option<Place>) -> &'static str {
 }
 
 /// The same in a word, for a narrow column.
-fn state(member: &Member) -> String {
-    let place = match member.place {
+fn state(place: Place) -> &'static str {
+    match place {
         Place::Member => "member",
         Place::Applicant => "waiting",
         Place::Removed => "removed",
         Place::Replaced => "succeeded",
         Place::Left => "left",
-    };
-    let blocked = if member.blocked { ", blocked" } else { "" };
-    let away = if member.away.is_some() { ", away" } else { "" };
-    format!("{place}{away}{blocked}")
+    }
 }
 
 /// Whether the latest listing of a member is held. Of others a node holds none.
-fn listing(member: &Member) -> String {
-    let services = grouped(u64::try_from(member.services).unwrap_or(u64::MAX));
+fn listing(member: &Member) -> &'static str {
     match (member.place, member.latest_held, member.services) {
-        (Place::Member, true, _) => format!("latest, {services}"),
-        (Place::Member, false, 0) => "not yet".to_owned(),
-        (Place::Member, false, _) => format!("older, {services}"),
-        _ => String::new(),
+        (Place::Member, true, _) => "latest",
+        (Place::Member, false, 0) => "not yet",
+        (Place::Member, false, _) => "older",
+        _ => "",
+    }
+}
+
+/// When a session with it was last finished: a day where that says more than a length of time.
+fn seen(member: &Member, now_s: u64) -> String {
+    match (member.own, member.connected, member.last_exchange_s) {
+        (true, _, _) => "this node".to_owned(),
+        (_, true, _) => "connected".to_owned(),
+        (_, _, Some(at_s)) if now_s.saturating_sub(at_s) >= DATE_FROM_S => date(at_s),
+        (_, _, at_s) => ago_or_never(at_s, now_s),
     }
 }
 
@@ -86,26 +92,14 @@ fn in_words(shown: &Shown, context: &Context, now_s: u64) -> String {
         [
             member.org.name.clone(),
             member.short.clone(),
-            state(member),
+            state(member.place).to_owned(),
             member.since_s.map(date).unwrap_or_default(),
             vouched,
-            match (member.own, member.connected) {
-                (true, _) => "this node".to_owned(),
-                (_, true) => "connected".to_owned(),
-                _ => ago_or_never(member.last_exchange_s, now_s),
-            },
-            listing(member),
+            seen(member, now_s),
+            listing(member).to_owned(),
         ]
     };
-    let header = [
-        "name",
-        "id",
-        "state",
-        "since",
-        "vouches",
-        "last seen",
-        "listing",
-    ];
+    let header = ["name", "id", "state", "since", "vouches", "seen", "listing"];
     let members = &shown.members.members;
     let mut text = table(&context.output, header, members.iter().map(row));
     let remarks: String = members.iter().map(remarks).collect();
@@ -115,7 +109,7 @@ fn in_words(shown: &Shown, context: &Context, now_s: u64) -> String {
     text
 }
 
-/// What is too long for a column: objections, pauses, and what comes after an organisation.
+/// What is too long for a column: objections, a block, a pause, and what comes after an organisation.
 fn remarks(member: &Member) -> String {
     let name = one_line(&member.org.name);
     let mut lines = String::new();
@@ -134,6 +128,9 @@ fn remarks(member: &Member) -> String {
                 if one.counts { "" } else { " (does not count)" }
             ));
         }
+    }
+    if member.blocked {
+        lines.push_str(&format!("{name} is blocked on this node\n"));
     }
     if let Some(away) = &member.away {
         lines.push_str(&format!("{name} is {}\n", pause(away)));

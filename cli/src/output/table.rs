@@ -4,8 +4,8 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::output::{Output, one_line};
 
-/// Columns that people copy from: they are never broken over lines.
-const WHOLE: &[&str] = &["id", "node"];
+/// Columns of ids, which people copy from, and of days: they are never broken over lines.
+const WHOLE: &[&str] = &["id", "node", "since"];
 
 /// The narrowest terminal that a table is fitted to, in columns. Some report none at all.
 const WIDTH_MIN_COLUMNS: u16 = 40;
@@ -20,6 +20,19 @@ pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
+    let columns = Table::new()
+        .width()
+        .filter(|columns| *columns >= WIDTH_MIN_COLUMNS);
+    laid_out(output, header, rows, columns)
+}
+
+/// [`table`] for a terminal of this width, if it says how wide it is.
+fn laid_out<const N: usize>(
+    output: &Output,
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    columns: Option<u16>,
+) -> String {
     let rows: Vec<[String; N]> = rows
         .into_iter()
         .map(|row| row.map(|cell| one_line(&cell)))
@@ -27,7 +40,7 @@ pub(crate) fn table<const N: usize>(
     let mut table = Table::new();
     if output.on_terminal {
         table.load_style(presets::UTF8_FULL_CONDENSED);
-        fit(&mut table);
+        fit(&mut table, columns);
     } else {
         table.force_no_tty();
         table.load_style(presets::NOTHING);
@@ -61,14 +74,11 @@ pub(crate) fn table<const N: usize>(
 }
 
 /// Makes a table fit the terminal, if that says how wide it is.
-fn fit(table: &mut Table) {
-    match table
-        .width()
-        .filter(|columns| *columns >= WIDTH_MIN_COLUMNS)
-    {
+fn fit(table: &mut Table, columns: Option<u16>) {
+    match columns {
         Some(columns) => {
             table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(columns - MARGIN_COLUMNS);
+            table.set_width(columns.saturating_sub(MARGIN_COLUMNS));
         }
         None => {
             table.set_content_arrangement(ContentArrangement::Disabled);
@@ -118,5 +128,37 @@ mod tests {
         let text = table(&output, ["name", "last assured", "id"], rows);
         assert!(text.contains(id), "{text}");
         assert!(!text.contains("last assured"), "{text}");
+    }
+
+    #[test]
+    fn the_members_of_a_network_fit_100_columns() {
+        let output = Output {
+            json: false,
+            on_terminal: true,
+        };
+        let header = ["name", "id", "state", "since", "vouches", "seen", "listing"];
+        let row = [
+            "Brixton Advice Centre for Families",
+            "org1qyqszqgpqyqszxc6urk",
+            "succeeded",
+            "2026-11-22",
+            "2 of 2: North Lambeth Food Bank, South Wellbeing",
+            "13 minutes ago",
+            "latest",
+        ];
+        let text = laid_out(&output, header, [row.map(str::to_owned)], Some(100));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+        for whole in [
+            "org1qyqszqgpqyqszxc6urk",
+            "succeeded",
+            "2026-11-22",
+            "Lambeth",
+        ] {
+            assert!(text.contains(whole), "{whole} is broken: {text}");
+        }
+        assert!(text.lines().count() <= 12, "{text}");
     }
 }

@@ -26,7 +26,7 @@ const SPOKEN_UNITS: &[(&str, u64)] = &[
 ];
 
 /// From when on a date says more than a number of days, in seconds.
-const DATE_FROM_S: u64 = 14 * 24 * 3600;
+pub(crate) const DATE_FROM_S: u64 = 14 * 24 * 3600;
 
 /// The time now, in seconds since 1970-01-01 UTC.
 pub(crate) fn now_s() -> u64 {

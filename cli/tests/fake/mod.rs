@@ -1,5 +1,9 @@
 //! A daemon that answers every request with what a test gave it, at the socket of a temporary home.
 
+mod listing;
+mod membership;
+mod nodes;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -7,12 +11,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use fingerpost_proto::api;
-use fingerpost_proto::certificate::Role;
-use fingerpost_proto::ids::{InviteId, NetworkId, NodeId, OrgId, RecordId};
-use fingerpost_proto::listing::{Changes, EntityRef};
-use fingerpost_proto::roster::Place;
+use fingerpost_proto::ids::OrgId;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// One request as it arrived.
@@ -152,57 +153,9 @@ fn serve(
 fn canned(line: &str) -> Option<Value> {
     let (method, target) = line.split_once(' ')?;
     let path = target.split('?').next()?;
-    Some(match (method, path) {
-        ("GET", "/v1/status") => value(&status()),
-        ("GET", "/v1/orgs") => value(&api::Organisations {
-            organisations: vec![org_info()],
-        }),
-        ("POST", "/v1/orgs") => value(&org_info()),
-        ("POST", "/v1/listing/import" | "/v1/listing/undo" | "/v1/services") => value(&edited()),
-        ("PATCH" | "DELETE", "/v1/services/s-1") => value(&edited()),
-        ("GET", "/v1/listing") => value(&api::ListingView {
-            organisation: org(),
-            listing: json!({"id": "o-1", "name": NAME, "services": [service()]}),
-            issued_at_s: Some(1),
-            outdated: true,
-        }),
-        ("GET", "/v1/listing/history") => value(&history()),
-        ("GET", "/v1/search") => value(&page()),
-        ("GET", "/v1/entries/s-1") => value(&entry()),
-        ("POST", "/v1/networks" | "/v1/networks/join") => value(&network()),
-        ("POST", "/v1/networks/preview") => value(&api::CharterView {
-            network: NetworkId::from_bytes([3; 32]),
-            name: "North \u{1b}[31mWest".into(),
-            charter: "Be kind.\u{1b}[2J".into(),
-            vouches_needed: 1,
-            invited_by: OrgId::from_bytes([1; 32]),
-            expires_at_s: 2_000_000_000,
-        }),
-        ("POST", "/v1/networks/leave") => value(&api::Left {
-            network: NetworkId::from_bytes([3; 32]),
-            name: "North West".into(),
-            already: false,
-            told: 2,
-        }),
-        ("POST", "/v1/invitations") => value(&api::Invited {
-            ticket: "fingerpost-ticket".into(),
-            id: InviteId::from_bytes([4; 32]),
-            network: NetworkId::from_bytes([3; 32]),
-            name: "North West".into(),
-            expires_at_s: 2_000_000_000,
-        }),
-        ("GET", "/v1/members") => value(&members()),
-        ("GET", "/v1/records") => value(&api::Records {
-            items: vec![record_item()],
-        }),
-        ("POST", "/v1/records") => value(&api::Delivered {
-            outcomes: vec![
-                api::DeliveryOutcome::Accepted,
-                api::DeliveryOutcome::Dominated,
-            ],
-        }),
-        _ => return None,
-    })
+    listing::canned(method, path)
+        .or_else(|| membership::canned(method, path))
+        .or_else(|| nodes::canned(method, path))
 }
 
 fn value(answer: &impl Serialize) -> Value {
@@ -210,194 +163,17 @@ fn value(answer: &impl Serialize) -> Value {
 }
 
 /// A name that would colour the terminal.
-const NAME: &str = "Crèche \u{1b}[31mAid\u{9b}2J";
+pub(crate) const NAME: &str = "Crèche \u{1b}[31mAid\u{9b}2J";
 
-fn org() -> api::OrgRef {
+/// The organisation of this node.
+pub(crate) fn org() -> api::OrgRef {
+    other(1, NAME)
+}
+
+/// Any organisation.
+pub(crate) fn other(byte: u8, name: &str) -> api::OrgRef {
     api::OrgRef {
-        id: OrgId::from_bytes([1; 32]),
-        name: NAME.into(),
-    }
-}
-
-fn org_info() -> api::OrgInfo {
-    let id = OrgId::from_bytes([1; 32]);
-    api::OrgInfo {
-        id,
-        short: id.short(),
-        name: NAME.into(),
-        identifiers: Vec::new(),
-        services: 3,
-        shards: 1,
-        role: Role::Admin,
-        root_key: true,
-        current: true,
-        present: true,
-    }
-}
-
-fn network() -> api::NetworkInfo {
-    let id = NetworkId::from_bytes([3; 32]);
-    api::NetworkInfo {
-        id,
-        short: id.short(),
-        name: "North West".into(),
-        place: Some(Place::Applicant),
-        members: 2,
-        vouches_needed: 1,
-        waiting_for: Some("a member to be reached".into()),
-        asks: Vec::new(),
-    }
-}
-
-fn status() -> api::Status {
-    api::Status {
-        headline: format!("{NAME}: 1 of 1 other nodes has your latest listing."),
-        node: NodeId::from_bytes([2; 32]),
-        version: "0.1.0".into(),
-        started_at_s: 1,
-        addresses: vec!["/ip4/127.0.0.1/tcp/1".into()],
-        organisations: vec![api::OrgStatus {
-            org: org_info(),
-            nodes_known: 1,
-            nodes_with_latest: 1,
-            last_exchange_s: Some(1),
-        }],
-        networks: vec![network()],
-        peers: vec![api::PeerInfo {
-            node: NodeId::from_bytes([4; 32]),
-            organisations: vec![org()],
-            connected: true,
-            address: None,
-            last_exchange_s: None,
-            has_latest: true,
-        }],
-        lacking: api::Lacking {
-            states: 1,
-            listings: vec![org()],
-            never_met: Vec::new(),
-        },
-        store: api::StoreHealth {
-            documents: 4,
-            size_bytes: 1500,
-            set_aside: None,
-        },
-        index: api::IndexHealth {
-            entries: 3,
-            ready: true,
-        },
-        warnings: vec![format!("Look at {NAME}")],
-        refused: [("bad_signature".to_owned(), 2)].into(),
-        traffic: api::Traffic {
-            sessions: 4,
-            sent_bytes: 12_000,
-            received_bytes: 900,
-        },
-    }
-}
-
-fn edited() -> api::Edited {
-    let added = EntityRef {
-        id: "s-1".into(),
-        name: NAME.into(),
-    };
-    api::Edited {
-        organisation: org(),
-        changes: Changes {
-            added: vec![added; 25],
-            ..Changes::default()
-        },
-        summary: "25 services added".into(),
-        records: vec![RecordId::from_bytes([5; 32])],
-        service: None,
-        notes: vec![format!("{NAME} has no status")],
-    }
-}
-
-fn history() -> api::History {
-    api::History {
-        organisation: org(),
-        entries: vec![api::HistoryItem {
-            operation: "op-1".into(),
-            at_s: 1,
-            who: "alice".into(),
-            what: format!("added {NAME}"),
-            documents: vec!["listing/0".into()],
-        }],
-    }
-}
-
-fn service() -> Value {
-    json!({"id": "s-1", "name": NAME, "description": "Warm\u{1b}[5m meals.", "status": "active"})
-}
-
-fn page() -> api::SearchPage {
-    api::SearchPage {
-        total: 57,
-        results: vec![api::SearchResult {
-            id: "s-1".into(),
-            kind: api::EntryKind::Service,
-            name: NAME.into(),
-            organisation: org(),
-            status: Some("active".into()),
-            assured_date: None,
-        }],
-    }
-}
-
-fn entry() -> api::EntryView {
-    api::EntryView {
-        id: "s-1".into(),
-        kind: api::EntryKind::Service,
-        name: NAME.into(),
-        organisation: org(),
-        content: service(),
-        assured_date: None,
-        issued_at_s: 1,
-        signed_by: NodeId::from_bytes([2; 32]),
-        record: RecordId::from_bytes([5; 32]),
-        networks: vec!["North West".into()],
-        conflict: true,
-        outdated: true,
-        away: None,
-        succession: None,
-    }
-}
-
-fn members() -> api::Members {
-    api::Members {
-        network: NetworkId::from_bytes([3; 32]),
-        name: "North West".into(),
-        members: vec![api::Member {
-            org: org(),
-            short: org().id.short(),
-            place: Place::Member,
-            has_voice: true,
-            anchor: false,
-            vouched_by: vec![api::VouchInfo {
-                org: org(),
-                note: None,
-                by_invitation: false,
-                counts: true,
-            }],
-            objections: Vec::new(),
-            objections_needed: 0,
-            since_s: Some(1),
-            last_exchange_s: None,
-            connected: false,
-            services: 3,
-            latest_held: true,
-            away: None,
-            succession: None,
-            blocked: false,
-            own: false,
-        }],
-    }
-}
-
-fn record_item() -> api::RecordItem {
-    api::RecordItem {
-        record: "cmVjb3Jk".into(),
-        delegation: None,
-        state: Some("e30=".into()),
+        id: OrgId::from_bytes([byte; 32]),
+        name: name.into(),
     }
 }

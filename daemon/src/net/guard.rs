@@ -8,6 +8,8 @@
 //! connection has to be made anew.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use libp2p::core::Endpoint;
@@ -31,7 +33,11 @@ pub(super) struct Guard {
     /// Those that were trusted on a connection that is still up, and are no more.
     fallen: HashSet<PeerId>,
     connections: HashMap<PeerId, Vec<ConnectionId>>,
-    commands: VecDeque<(PeerId, ConnectionId, bool)>,
+    /// Whether the handlers of a node's connections run. Shared with them, so that nothing that is published
+    /// after a node has lost its trust is on its way to it already.
+    runs: HashMap<PeerId, Arc<AtomicBool>>,
+    /// Handlers that are to look at what they share.
+    commands: VecDeque<(PeerId, ConnectionId)>,
     waker: Option<Waker>,
 }
 
@@ -42,6 +48,7 @@ impl Guard {
             trusted: HashSet::new(),
             fallen: HashSet::new(),
             connections: HashMap::new(),
+            runs: HashMap::new(),
             commands: VecDeque::new(),
             waker: None,
         }
@@ -86,25 +93,32 @@ impl Guard {
             } else {
                 self.fallen.insert(peer);
             }
+            if let Some(runs) = self.runs.get(&peer) {
+                runs.store(run, Ordering::Release);
+            }
             for connection in self.connections.get(&peer).cloned().unwrap_or_default() {
-                self.push(peer, connection, run);
+                self.commands.push_back((peer, connection));
             }
         }
-    }
-
-    fn push(&mut self, peer: PeerId, connection: ConnectionId, run: bool) {
-        self.commands.push_back((peer, connection, run));
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
-    fn handler(&self, peer: &PeerId, inner: Inner) -> Handler {
+    fn handler(&mut self, peer: PeerId, inner: Inner) -> Handler {
+        let runs = self.runs.entry(peer).or_default();
         Handler {
             inner,
-            runs: self.trusted.contains(peer),
+            runs: Arc::clone(runs),
             waker: None,
         }
+    }
+
+    /// Lets go of what is shared with no handler any more, and could not be with the next connection's.
+    fn forget_unused(&mut self) {
+        let connections = &self.connections;
+        self.runs
+            .retain(|peer, runs| connections.contains_key(peer) || Arc::strong_count(runs) > 1);
     }
 
     fn on_closed(&mut self, peer: &PeerId, connection: ConnectionId) {
@@ -113,11 +127,15 @@ impl Guard {
             if all.is_empty() {
                 // Whoever comes back is judged anew.
                 self.connections.remove(peer);
+                if let Some(runs) = self.runs.get(peer) {
+                    runs.store(false, Ordering::Release);
+                }
                 self.trusted.remove(peer);
                 self.fallen.remove(peer);
             }
         }
-        self.commands.retain(|(_, id, _)| *id != connection);
+        self.commands.retain(|(_, id)| *id != connection);
+        self.forget_unused();
     }
 }
 
@@ -135,7 +153,7 @@ impl NetworkBehaviour for Guard {
         let inner = self
             .gossip
             .handle_established_inbound_connection(connection, peer, local, remote)?;
-        Ok(self.handler(&peer, inner))
+        Ok(self.handler(peer, inner))
     }
 
     fn handle_established_outbound_connection(
@@ -149,7 +167,7 @@ impl NetworkBehaviour for Guard {
         let inner = self
             .gossip
             .handle_established_outbound_connection(connection, peer, address, role, port)?;
-        Ok(self.handler(&peer, inner))
+        Ok(self.handler(peer, inner))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -157,9 +175,10 @@ impl NetworkBehaviour for Guard {
             FromSwarm::ConnectionEstablished(event) => {
                 let all = self.connections.entry(event.peer_id).or_default();
                 all.push(event.connection_id);
-                // The handler was made before; who is trusted may have changed since.
-                let run = self.trusted.contains(&event.peer_id);
-                self.push(event.peer_id, event.connection_id, run);
+            }
+            FromSwarm::DialFailure(_) | FromSwarm::ListenFailure(_) => {
+                // A handler was made, and no connection came of it.
+                self.forget_unused();
             }
             FromSwarm::ConnectionClosed(event) => {
                 self.on_closed(&event.peer_id, event.connection_id);
@@ -186,11 +205,11 @@ impl NetworkBehaviour for Guard {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        if let Some((peer_id, connection, run)) = self.commands.pop_front() {
+        if let Some((peer_id, connection)) = self.commands.pop_front() {
             return Poll::Ready(ToSwarm::NotifyHandler {
                 peer_id,
                 handler: NotifyHandler::One(connection),
-                event: Command::Run(run),
+                event: Command::Look,
             });
         }
         if let Poll::Ready(event) = self.gossip.poll(cx) {
@@ -204,8 +223,8 @@ impl NetworkBehaviour for Guard {
 /// What the behaviour tells the handler of a connection.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Whether gossip runs on this connection.
-    Run(bool),
+    /// Whether gossip runs on this connection has changed.
+    Look,
     /// What gossipsub tells its own handler.
     Gossip(THandlerInEvent<Gossip>),
 }
@@ -213,7 +232,7 @@ pub(super) enum Command {
 /// One connection's part of the behaviour.
 pub(super) struct Handler {
     inner: Inner,
-    runs: bool,
+    runs: Arc<AtomicBool>,
     waker: Option<Waker>,
 }
 
@@ -230,7 +249,7 @@ impl ConnectionHandler for Handler {
     }
 
     fn connection_keep_alive(&self) -> bool {
-        self.runs && self.inner.connection_keep_alive()
+        self.runs.load(Ordering::Acquire) && self.inner.connection_keep_alive()
     }
 
     fn poll(
@@ -240,7 +259,7 @@ impl ConnectionHandler for Handler {
         ConnectionHandlerEvent<Self::OutboundProtocol, Self::OutboundOpenInfo, Self::ToBehaviour>,
     > {
         self.waker = Some(cx.waker().clone());
-        if !self.runs {
+        if !self.runs.load(Ordering::Acquire) {
             return Poll::Pending;
         }
         self.inner.poll(cx)
@@ -248,8 +267,7 @@ impl ConnectionHandler for Handler {
 
     fn on_behaviour_event(&mut self, command: Command) {
         match command {
-            Command::Run(runs) => {
-                self.runs = runs;
+            Command::Look => {
                 if let Some(waker) = self.waker.take() {
                     waker.wake();
                 }

@@ -72,9 +72,21 @@ impl Node {
                 "fingerpost org list shows the organisations of this node",
             ));
         }
+        self.check_not_revoked(&org)?;
         self.take_root_key(key)?;
         self.tend_soon();
         self.org_info(&org)
+    }
+
+    /// Refuses to begin anything with an organisation that has revoked this node.
+    pub(super) fn check_not_revoked(&self, org: &OrgId) -> Result<(), NodeError> {
+        if self.replica().revocations(org, &self.id())?.is_empty() {
+            return Ok(());
+        }
+        Err(NodeError::refused(
+            "the organisation has revoked this node, and what it writes counts for nobody; nothing was changed",
+            "move the home directory of this node away and start it anew: it gets a new id, which can be added",
+        ))
     }
 
     /// Keeps a root key, and writes for its organisation from now on.

@@ -7,6 +7,8 @@
 mod afterwards;
 mod clock;
 mod contacts;
+#[cfg(test)]
+mod crash_tests;
 mod days;
 mod documents;
 mod error;

@@ -323,7 +323,8 @@ impl Node {
                 "run the command on another node of the organisation",
             ));
         }
-        if let Some(held) = self.replica().revocations(org, &node)?.first() {
+        let before = self.replica().revocations(org, &node)?;
+        if let Some(held) = before.first() {
             return Ok(Revoked {
                 node,
                 already: true,
@@ -331,6 +332,11 @@ impl Node {
             });
         }
         let revocation = self.publish_revocation(&root, node, by)?;
+        let handing = task(&self.replica(), Kind::HandOver, org)?;
+        if matches!(handing, Some(Task::HandOver(handing)) if handing.to == node) {
+            // The organisation stays here after all.
+            self.drop_task(Kind::HandOver, org)?;
+        }
         Ok(Revoked {
             node,
             already: false,

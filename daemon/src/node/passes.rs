@@ -119,7 +119,7 @@ impl Node {
         })
     }
 
-    fn read_pass(&self, text: &str) -> Result<Content, NodeError> {
+    pub(super) fn read_pass(&self, text: &str) -> Result<Content, NodeError> {
         let ask = "ask whoever made it for a new one: fingerpost node add, with the id that fingerpost status shows here";
         let bad = |error: pass::PassError| {
             NodeError::bad_input(format!("{error}; nothing was changed"), ask)
@@ -148,13 +148,7 @@ impl Node {
                 "check the clock of this machine; if it is right, ask for a new pass",
             ));
         }
-        let revoked = self.replica().revocations(&delegation.org, &self.id())?;
-        if !revoked.is_empty() {
-            return Err(NodeError::refused(
-                "the organisation has revoked this node since the pass was made; nothing was changed",
-                "move the home directory of this node away and start it anew: its new id can be added",
-            ));
-        }
+        self.check_not_revoked(&delegation.org)?;
         Ok(content)
     }
 
@@ -291,6 +285,19 @@ impl Node {
         }
         self.sync_soon(giver);
         Ok(())
+    }
+
+    /// What a crash may have left: the keys are gone, and the task does not know it yet.
+    pub(super) fn step_hand_over(
+        &self,
+        org: &OrgId,
+        mut task: HandingOver,
+    ) -> Result<(), NodeError> {
+        if task.done || self.replica().own().contains(org) {
+            return Ok(());
+        }
+        task.done = true;
+        self.put_task(org, &Task::HandOver(task))
     }
 
     /// Begins to hand a hosted organisation over to a node of its own.

@@ -28,7 +28,7 @@ use crate::keys::fresh_key;
 use crate::store::SledStorage;
 
 /// How long a sibling that holds the new card may take to take the organisation up, in seconds.
-const TAKE_UP_S: u64 = 10;
+const TAKE_UP_S: u64 = 6;
 
 fn card_key(org: &OrgId) -> DocKey {
     DocKey {
@@ -95,6 +95,7 @@ impl Node {
         Ok(Rekeying {
             new: *org,
             at_s: now_s(),
+            known_since_s: None,
             who: by.who.clone(),
             operation: by.operation.clone(),
         })
@@ -111,23 +112,45 @@ impl Node {
             self.carry_over(old, &key, rekeying)?;
         }
         self.put_away(old, &new)?;
-        if self.siblings_know(&new)? {
-            self.depart_replaced(old)?;
-            let mut batch = Batch::default();
-            forget(&mut batch, Kind::Rekey, old);
-            self.replica()
-                .storage()
-                .scan(Table::Own, old.as_bytes(), &mut |key, _| {
-                    batch.remove(Table::Own, key);
-                    true
-                })?;
-            self.commit_durably(batch)?;
+        match self.siblings_know(&new)? {
+            None => return self.finish_rekey(old),
+            Some(false) => self.sync_all_soon(),
+            Some(true) => match rekeying.known_since_s {
+                Some(since_s) if now_s() >= since_s.saturating_add(TAKE_UP_S) => {
+                    return self.finish_rekey(old);
+                }
+                Some(_) => {}
+                None => {
+                    let known_since_s = Some(now_s());
+                    let rekeying = Rekeying {
+                        known_since_s,
+                        ..rekeying.clone()
+                    };
+                    self.put_task(old, &Task::Rekey(rekeying))?;
+                }
+            },
         }
         Ok(())
     }
 
+    /// The last steps: the old organisation leaves its networks, and nothing is kept of it.
+    fn finish_rekey(&self, old: &OrgId) -> Result<(), NodeError> {
+        self.depart_replaced(old)?;
+        let mut batch = Batch::default();
+        forget(&mut batch, Kind::Rekey, old);
+        let replica = self.replica();
+        replica
+            .storage()
+            .scan(Table::Own, old.as_bytes(), &mut |key, _| {
+                batch.remove(Table::Own, key);
+                true
+            })?;
+        drop(replica);
+        self.commit_durably(batch)
+    }
+
     /// Publishes the documents under the new id, and last the card.
-    fn carry_over(
+    pub(super) fn carry_over(
         &self,
         old: &OrgId,
         key: &SecretKey,
@@ -265,7 +288,7 @@ impl Node {
     }
 
     /// Writes for the old organisation no longer; commands that meant it mean the new one.
-    fn put_away(&self, old: &OrgId, new: &OrgId) -> Result<(), NodeError> {
+    pub(super) fn put_away(&self, old: &OrgId, new: &OrgId) -> Result<(), NodeError> {
         let current = self.replica().storage().get(Table::Meta, CURRENT)?;
         if current.as_deref() == Some(old.as_bytes().as_slice()) {
             let mut batch = Batch::default();
@@ -277,26 +300,22 @@ impl Node {
         Ok(())
     }
 
-    /// Whether every other node of an organisation holds what is here of it, for long enough.
-    fn siblings_know(&self, org: &OrgId) -> Result<bool, NodeError> {
+    /// Whether every other node of an organisation holds what is here of it; `None` if there is no other.
+    fn siblings_know(&self, org: &OrgId) -> Result<Option<bool>, NodeError> {
         let replica = self.replica();
-        let Some(card) = card_of(&replica, org) else {
-            return Ok(false);
-        };
-        for node in delegations_on(&card, org).into_keys() {
-            let since_s = match node == self.id() {
-                true => continue,
-                false => same_as(&replica, org, &node)?,
-            };
-            if since_s.is_none_or(|at_s| now_s() < at_s.saturating_add(TAKE_UP_S)) {
-                return Ok(false);
-            }
+        let card = card_of(&replica, org);
+        let mut siblings = card.map_or_else(BTreeMap::new, |card| delegations_on(&card, org));
+        siblings.remove(&self.id());
+        let mut known = None;
+        for node in siblings.into_keys() {
+            let same = same_as(&replica, org, &node)?.is_some();
+            known = Some(known.unwrap_or(true) && same);
         }
-        Ok(true)
+        Ok(known)
     }
 
     /// Leaves the networks of an organisation that another goes on for.
-    fn depart_replaced(&self, old: &OrgId) -> Result<(), NodeError> {
+    pub(super) fn depart_replaced(&self, old: &OrgId) -> Result<(), NodeError> {
         let card = card_of(&self.replica(), old);
         for (network, membership) in card.into_iter().flat_map(|card| card.networks) {
             let left = {

@@ -59,6 +59,7 @@ impl Node {
     ) -> Result<OrgId, NodeError> {
         let key = kept_key(key)?;
         let org = key.org_id();
+        self.check_not_revoked(&org)?;
         if task(&self.replica(), Kind::Restore, &org)?.is_some() {
             self.take_root_key(key)?;
             return Ok(org);

@@ -75,6 +75,8 @@ pub(super) struct HandingOver {
 pub(super) struct Rekeying {
     pub(super) new: OrgId,
     pub(super) at_s: u64,
+    /// Since when every sibling was seen to hold the new card.
+    pub(super) known_since_s: Option<u64>,
     pub(super) who: String,
     pub(super) operation: String,
 }
@@ -270,7 +272,7 @@ impl Node {
         for (org, task) in self.tasks()? {
             match task {
                 Task::Join(task) => self.step_join(&org, task)?,
-                Task::HandOver(_) => {}
+                Task::HandOver(task) => self.step_hand_over(&org, task)?,
                 Task::Rekey(task) if self.has_heard() => self.step_rekey(&org, &task)?,
                 Task::Rekey(_) => {}
                 Task::Restore(task) => self.step_restore(&org, task)?,

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test takes what it needs of this")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fingerpost_config::{Home, Settings};
@@ -115,12 +116,20 @@ fn settings() -> Settings {
     settings
 }
 
+/// Starts a node whose merge workers are the program that was built with this test.
+pub(crate) async fn started(home: Home, keys: Keys) -> Running {
+    let running = Running::start(home, settings(), keys).await.unwrap();
+    let worker = env!("CARGO_BIN_EXE_fingerpostd");
+    running.node.set_merge_worker(worker.into());
+    running
+}
+
 /// A real node with an organisation.
 pub(crate) struct Site {
     running: Running,
     pub(crate) org: OrgId,
     /// Removed when the site is dropped.
-    _home: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 impl Site {
@@ -129,7 +138,7 @@ impl Site {
         Self {
             running,
             org,
-            _home: None,
+            directory: None,
         }
     }
 
@@ -139,7 +148,7 @@ impl Site {
         let home = Home::at(dir.path().join("home"));
         home.prepare().unwrap();
         let keys = Keys::open(&home.keys()).unwrap();
-        let running = Running::start(home, settings(), keys).await.unwrap();
+        let running = started(home, keys).await;
         let node = Arc::clone(&running.node);
         let request = CreateOrg {
             name: name.into(),
@@ -153,7 +162,7 @@ impl Site {
         Self {
             running,
             org: org.await.unwrap(),
-            _home: Some(dir),
+            directory: Some(dir),
         }
     }
 
@@ -248,6 +257,19 @@ impl Site {
         }
     }
 
+    /// Adds a service that has this word in its name.
+    pub(crate) async fn publishes(&self, word: &str) {
+        let (org, name) = (self.org, format!("Gentle {word}"));
+        self.blocking(move |node| {
+            let fields = Fields {
+                fields: vec![("name".into(), name)],
+            };
+            node.add_service(&org, &fields, &By::user("test").unwrap())
+                .unwrap();
+        })
+        .await;
+    }
+
     async fn finds_its_listing(&self) {
         self.until_found(WORD, &[&format!("Gentle {WORD}")]).await;
     }
@@ -298,6 +320,16 @@ impl Site {
     pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
     }
+
+    /// Stops the node and starts it again with what it has on disk.
+    pub(crate) async fn restart(self) -> Self {
+        self.running.stop().await.unwrap();
+        let directory = self.directory.as_ref().unwrap();
+        let home = Home::at(directory.path().join("home"));
+        let keys = Keys::open(&home.keys()).unwrap();
+        let running = started(home, keys).await;
+        Self { running, ..self }
+    }
 }
 
 /// A peer with a key of its own that does what it likes.
@@ -305,11 +337,13 @@ pub(crate) struct Hostile {
     pub(crate) net: Net,
     pub(crate) streams: IncomingStreams,
     seed: [u8; 32],
+    heard: Arc<AtomicUsize>,
 }
 
-async fn take(net: Net, mut events: mpsc::Receiver<NetEvent>) {
+async fn take(net: Net, mut events: mpsc::Receiver<NetEvent>, heard: Arc<AtomicUsize>) {
     while let Some(event) = events.recv().await {
         if let NetEvent::Gossip { message, .. } = event {
+            heard.fetch_add(1, Ordering::Relaxed);
             net.report(message, net::Acceptance::Ignore);
         }
     }
@@ -325,14 +359,26 @@ impl Hostile {
             agent: "hostile".into(),
         };
         let (net, events, streams) = net::start(options).await.unwrap();
-        tokio::spawn(take(net.clone(), events));
+        let heard = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(take(net.clone(), events, Arc::clone(&heard)));
         let target = site.node().id();
         net.dial(Some(target), site.node().net().listen_addresses());
         until("a connection", || {
             net.is_connected(&target) && site.node().net().is_connected(&net.node_id())
         })
         .await;
-        Self { net, streams, seed }
+        net.set_trusted([target].into());
+        Self {
+            net,
+            streams,
+            seed,
+            heard,
+        }
+    }
+
+    /// How many pieces of gossip it was told.
+    pub(crate) fn heard(&self) -> usize {
+        self.heard.load(Ordering::Relaxed)
     }
 
     pub(crate) fn key(&self) -> SecretKey {
@@ -449,13 +495,24 @@ impl Talk {
             known: Vec::new(),
         }])
         .await;
-        assert_eq!(
-            self.hear().await,
-            Some(Frame::Networks {
-                tags,
-                known: Vec::new()
-            })
-        );
+        match self.hear().await {
+            Some(Frame::Networks { tags: shared, .. }) => assert_eq!(shared, tags),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Shows cards as those of its own organisations, and hears what the node shows of itself.
+    pub(crate) async fn show(&mut self, items: Vec<Item>) -> Vec<Item> {
+        self.say(&[Frame::Introduce {
+            items,
+            delegations: Vec::new(),
+            known: Vec::new(),
+        }])
+        .await;
+        match self.hear().await {
+            Some(Frame::Introduce { items, .. }) => items,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Sends items in a scope, as the one who began, and hears those of the node.
@@ -485,6 +542,7 @@ impl Talk {
 
     /// Ends the session in order, and hears how many items were new and how many were refused.
     pub(crate) async fn receipt(mut self) -> (u64, u64) {
+        assert_eq!(self.deliver(Scope::Sealed, Vec::new()).await, []);
         self.say(&[Frame::Receipt {
             accepted: 0,
             refused: 0,
@@ -611,8 +669,9 @@ pub(crate) async fn false_member(site: &Site, network: NetworkId, number: u8) ->
     let hostile = Hostile::at(site, number).await;
     let party = Party::on(hostile.key());
     let mut talk = hostile.introduced(site, network).await;
-    talk.deliver(Scope::Cards, vec![party.card(&site.ticket().await)])
-        .await;
+    let shown = talk.show(vec![party.card(&site.ticket().await)]).await;
+    assert_eq!(shown.len(), 1, "the node's own card");
+    talk.deliver(Scope::Cards, Vec::new()).await;
     talk.deliver(Scope::Rest, Vec::new()).await;
     assert_eq!(talk.receipt().await, (1, 0), "the card is taken");
     (hostile, party)

@@ -319,7 +319,7 @@ async fn a_flood_of_gossip() {
     let (site, network) = Site::founder().await;
     let mut hostiles = Vec::new();
     for number in 1..=4 {
-        hostiles.push(Hostile::at(&site, number).await);
+        hostiles.push(false_member(&site, network, number).await.0);
     }
     within_bounds("gossip", async {
         for round in 0..40 {

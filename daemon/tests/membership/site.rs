@@ -86,7 +86,11 @@ impl Site {
     pub(crate) async fn resume(&mut self) {
         let keys = Keys::open(&self.home().keys()).unwrap();
         let running = Running::start(self.home(), settings(), keys).await;
-        self.running = Some(running.unwrap());
+        let running = running.unwrap();
+        running
+            .node
+            .set_merge_worker(env!("CARGO_BIN_EXE_fingerpostd").into());
+        self.running = Some(running);
     }
 
     pub(crate) async fn stop(&mut self) {

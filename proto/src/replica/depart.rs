@@ -53,6 +53,7 @@ impl<S: Storage> Replica<S> {
             for key in keys {
                 self.drop_document(&mut writes, key)?;
             }
+            self.forget_word(&stranger, &mut writes)?;
         }
         self.keep_departed_node(item, &mut writes)?;
         writes.put_standing(network, org, Some(standing));
@@ -132,6 +133,25 @@ impl<S: Storage> Replica<S> {
         };
         let strange = |org: &OrgId| !self.own.contains(org) && !accepts(org);
         candidates.into_iter().filter(strange).collect()
+    }
+
+    /// Of an organisation whose card is held no longer, only its departures say anything: else a node that
+    /// comes back would count a card that has been replaced or revoked meanwhile.
+    fn forget_word(&self, org: &OrgId, writes: &mut Writes) -> Result<(), ReplicaError<S::Error>> {
+        for (id, network) in &self.networks {
+            let left = match network.departures.contains_key(org) {
+                true => self.held_departure(id, org)?,
+                false => None,
+            };
+            let left = left
+                .as_ref()
+                .map(|(epoch, membership)| (*epoch, membership));
+            let standing = Standing::of(id, org, [], left);
+            if network.standings.get(org) != standing.as_ref() {
+                writes.put_standing(*id, *org, standing);
+            }
+        }
+        Ok(())
     }
 
     /// Remembers for whom the departed node spoke, so that it is known when it calls.

@@ -8,14 +8,18 @@ use crate::ids::{CharterId, InviteId, OrgId};
 
 type Orgs = BTreeSet<OrgId>;
 
-/// The vouches that count, by voucher.
-pub(super) struct Vouches(BTreeMap<OrgId, Orgs>);
+/// The vouches that count, by voucher and by subject.
+pub(super) struct Vouches {
+    given: BTreeMap<OrgId, Orgs>,
+    received: BTreeMap<OrgId, Orgs>,
+}
 
 impl Vouches {
     /// Sorts out which vouches count: direct ones, and of those by invitation one for each key.
     pub(super) fn of(standings: &BTreeMap<OrgId, Standing>) -> Self {
         let winners = invitation_winners(standings);
         let mut given: BTreeMap<OrgId, Orgs> = BTreeMap::new();
+        let mut received: BTreeMap<OrgId, Orgs> = BTreeMap::new();
         for (org, standing) in standings {
             if standing.epoch == 0 && standing.left_epoch == 0 {
                 continue;
@@ -26,30 +30,27 @@ impl Vouches {
                 });
                 if counts && vouch.voucher != *org {
                     given.entry(vouch.voucher).or_default().insert(*org);
+                    received.entry(*org).or_default().insert(vouch.voucher);
                 }
             }
         }
-        Self(given)
+        Self { given, received }
     }
 
     fn by(&self, voucher: &OrgId) -> impl Iterator<Item = &OrgId> {
-        self.0.get(voucher).into_iter().flatten()
+        self.given.get(voucher).into_iter().flatten()
     }
 
     /// Whether one of the vouches for an organisation counts.
     pub(super) fn counts(&self, voucher: &OrgId, subject: &OrgId) -> bool {
-        self.0
+        self.given
             .get(voucher)
             .is_some_and(|subjects| subjects.contains(subject))
     }
 
     /// Who vouches for an organisation, so that it counts.
-    pub(super) fn vouchers(&self, subject: &OrgId) -> Vec<OrgId> {
-        self.0
-            .iter()
-            .filter(|(_, subjects)| subjects.contains(subject))
-            .map(|(voucher, _)| *voucher)
-            .collect()
+    pub(super) fn vouchers(&self, subject: &OrgId) -> Orgs {
+        self.received.get(subject).cloned().unwrap_or_default()
     }
 }
 
@@ -267,7 +268,7 @@ impl<'a> Stage<'a> {
     pub(super) fn voters_on(&self, old: &OrgId, new: &OrgId) -> Orgs {
         let mut voters: Orgs = match self.anchors.contains(old) {
             true => Orgs::new(),
-            false => self.vouches.vouchers(old).into_iter().collect(),
+            false => self.vouches.vouchers(old),
         };
         voters.retain(|voter| self.admitted.contains(voter));
         if voters.is_empty() {

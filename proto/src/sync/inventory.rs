@@ -67,10 +67,12 @@ impl Inventory {
         for network in shared.networks {
             let standing = Standing::of(replica, network, &peer_orgs);
             let active = replica.is_active(network);
-            // Whoever has left lets go of everybody, and still tells those whom it has met.
+            // Whoever has left lets go of everybody, and still tells those whom it has met; and of its own
+            // departure those who say that they know it, for it may have left before it met anybody.
             let has_met = standing.is_any() || (!active && !peer_orgs.is_empty());
-            if scope == Scope::Cards && has_met {
-                departed.push(*network);
+            let is_known = shared.welcome.is_some_and(|all| all.contains(network));
+            if scope == Scope::Cards && (has_met || (!active && is_known)) {
+                departed.push((*network, has_met));
             }
             let welcome = shared.welcome.is_none_or(|all| all.contains(network));
             if active && welcome && standing.may_see(scope) {
@@ -78,10 +80,12 @@ impl Inventory {
             }
         }
         let mut inventory = Self::empty();
-        for network in departed {
+        for (network, all) in departed {
             let departures: Vec<_> = replica.departures(&network).collect();
             for (org, id) in departures {
-                inventory.add(&id, true, ItemRef::Departure(network, org), shared.salt);
+                if all || replica.own().contains(&org) {
+                    inventory.add(&id, true, ItemRef::Departure(network, org), shared.salt);
+                }
             }
         }
         match scope {

@@ -49,7 +49,7 @@ impl World {
                 .collect::<Vec<NetworkId>>()
         };
         let initiator =
-            Session::initiate(ids[1], Purpose::Sync, known(&self.nodes[from]), nonces[0]);
+            Session::initiate(ids[1], Purpose::Sync, known(&self.nodes[from]), nonces[0]).sought();
         let responder = Session::respond(ids[0], known(&self.nodes[to]), nonces[1]);
         self.nodes[from].sessions.insert(session, (to, initiator));
         self.nodes[to].sessions.insert(session, (from, responder));

@@ -198,6 +198,11 @@ impl World {
             replica
                 .add_network(self.charter.clone())
                 .expect("memory does not fail");
+            // By that it is known for the organisation's, whichever node wrote the card.
+            let own = delegation(&self.orgs[org].root, &key);
+            replica
+                .learn_delegation(own.get().not_before_s, &own)
+                .expect("memory does not fail");
             replica.storage_mut().flush().expect("memory does not fail");
             let off_s = self.random.below(2 * self.plan.clock_off_max_s + 1);
             self.nodes.push(Node {

@@ -295,6 +295,10 @@ fn a_node_that_leaves_keeps_its_own_and_drops_the_rest() {
         &mut replica,
         third.first_card(network, &[&member])
     )));
+    // Who vouches for it must be heard of anew, too.
+    assert_eq!(replica.place(&third.org()), Some(Place::Applicant));
+    let card = member.first_card(network, &[&founder]);
+    assert!(is_accepted(&send(&mut replica, card)));
     assert_eq!(replica.place(&third.org()), Some(Place::Member));
 }
 
@@ -363,4 +367,35 @@ fn siblings_that_wrote_the_card_apart_do_not_undo_a_joining() {
         }
         assert_eq!(standings[0], standings[1]);
     }
+}
+
+#[test]
+fn whoever_comes_back_counts_no_card_that_it_holds_no_longer() {
+    let (
+        World {
+            member,
+            founder,
+            network,
+            mut replica,
+            ..
+        },
+        third,
+        _,
+    ) = world_of_three();
+    let own = founder.membership(network, 1, &[]);
+    assert!(is_accepted(&send(
+        &mut replica,
+        founder.departure(&own, network, NOW_S)
+    )));
+    // Their cards went; what they said may be revoked or replaced before this node hears of them again.
+    for party in [&member, &third] {
+        assert_eq!(replica.standing(&network, &party.org()), None);
+    }
+    let card = founder.card(&[(network, 2, &[])]);
+    founder.publish(&mut replica, DocName::Card, &card.to_bytes());
+    assert!(replica.is_active(&network));
+    assert_eq!(replica.place(&member.org()), None);
+    let again = member.first_card(network, &[&founder]);
+    assert!(is_accepted(&send(&mut replica, again)));
+    assert_eq!(replica.place(&member.org()), Some(Place::Member));
 }

@@ -4,6 +4,7 @@ mod crowds;
 mod departing;
 mod keeping;
 mod limits;
+mod membership_limits;
 mod order;
 mod refusals;
 mod replaced;

@@ -1,5 +1,6 @@
 mod properties;
 mod rules;
+mod statements;
 
 use super::*;
 use crate::card::ProvenVouch;

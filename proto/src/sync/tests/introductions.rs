@@ -419,3 +419,24 @@ fn one_that_left_and_comes_back_is_taken_in_again() {
     assert_eq!(two.replica.place(&gone.org()), Some(Place::Member));
     assert_eq!(all_shown(&one.replica), all_shown(&two.replica));
 }
+
+#[test]
+fn one_that_left_before_it_met_anybody_still_tells_those_who_know_it() {
+    let federation = Federation::new(5);
+    let gone = &federation.members[1];
+    let mut left = federation.holding_card(gone);
+    let membership = gone.membership(federation.network(), 1, &[&federation.founder]);
+    let departure = gone.departure(&membership, federation.network(), NOW_S);
+    assert!(matches!(send(&mut left, departure), Outcome::Accepted(_)));
+    assert!(!left.is_active(&federation.network()));
+    let ([left, mut two], _) = sync(left, federation.holding_all(&federation.founder));
+    assert_eq!(two.replica.place(&gone.org()), Some(Place::Left));
+    // A stranger does not know it, and is not told.
+    let [mut one, mut two] = pair(
+        left.replica,
+        Party::new(60).replica(&[&federation.charter]),
+        Purpose::Sync,
+    );
+    let [_, to_stranger] = listen(&mut one, &mut two);
+    assert_eq!(telling(&to_stranger), Vec::<&Frame>::new());
+}

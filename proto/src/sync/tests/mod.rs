@@ -4,6 +4,7 @@ mod exchanges;
 mod hostile;
 mod introductions;
 mod limits;
+mod replaced;
 
 use super::*;
 use crate::charter::Charter;

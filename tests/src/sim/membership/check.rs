@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use fingerpost_proto::ids::{CharterId, DocKey, DocName, OrgId, RecordId};
-use fingerpost_proto::replica::Replica;
+use fingerpost_proto::replica::{Checked, Replica};
 use fingerpost_proto::roster::{Place, Standing};
 
 use super::world::{Report, World};
@@ -87,7 +87,7 @@ impl World {
     }
 
     fn compare(&mut self) -> Result<(), String> {
-        let mut first: Option<View> = None;
+        let mut first: Option<(usize, View)> = None;
         let mut listings: Option<Listings> = None;
         let (mut compared, mut honest) = (0, 0);
         for node in 0..self.nodes.len() {
@@ -102,9 +102,12 @@ impl World {
             let view = self.view(node);
             let own = self.orgs[self.nodes[node].org].id();
             match &first {
-                None => first = Some(view.clone()),
-                Some(first) => {
-                    differ(first, &view).map_err(|what| format!("node {node}: {what}"))?
+                None => first = Some((node, view.clone())),
+                Some((one, first)) => {
+                    let name = DocName::Card;
+                    let why = |org: OrgId| self.why([*one, node], &DocKey { org, name });
+                    differ(first, &view, &why)
+                        .map_err(|what| format!("node {one} and node {node}: {what}"))?;
                 }
             }
             if view.places.get(&own) == Some(&Place::Member) {
@@ -113,7 +116,16 @@ impl World {
                 let wanted = listings.get_or_insert_with(|| held.clone());
                 for (org, ids) in wanted.iter() {
                     if !blocked.contains(org) && held.get(org) != Some(ids) {
-                        return Err(self.why(node, org, ids));
+                        let name = DocName::Listing(0);
+                        let holder = (0..self.nodes.len()).find(|at| {
+                            let key = DocKey { org: *org, name };
+                            self.nodes[*at].replica.record_ids(&key) == *ids
+                        });
+                        let why =
+                            self.why([node, holder.unwrap_or(node)], &DocKey { org: *org, name });
+                        return Err(format!(
+                            "node {node} does not hold the listing of {org:?}{why}"
+                        ));
                     }
                 }
                 let others = held.iter().filter(|(org, _)| !wanted.contains_key(org));
@@ -122,7 +134,7 @@ impl World {
                 wanted.extend(more);
             }
         }
-        let view = first.ok_or("nobody takes part at the end")?;
+        let (_, view) = first.ok_or("nobody takes part at the end")?;
         self.report.nodes = honest;
         self.report.compared = compared;
         self.report.places.clear();
@@ -134,29 +146,36 @@ impl World {
         Ok(())
     }
 
-    /// What stands in the way of a listing.
-    fn why(&self, node: usize, org: &OrgId, wanted: &[RecordId]) -> String {
-        let key = DocKey {
-            org: *org,
-            name: DocName::Listing(0),
-        };
-        let mut text = format!("node {node} does not hold the listing of {org:?}");
-        for (number, other) in self.nodes.iter().enumerate() {
-            if other.replica.record_ids(&key) == wanted {
-                text += &format!("; node {number} does");
-                let spoken_for = other.replica.orgs_of_node(&self.nodes[node].id);
-                text += &format!(" and knows the node for {spoken_for:?}'s");
-                let items = other.replica.items(&key).expect("memory does not fail");
-                let now_s = self.clock_s(node);
-                for item in items.into_iter().filter_map(|item| item.check().ok()) {
-                    let storage = self.nodes[node].replica.storage().clone();
-                    let own = self.nodes[node].replica.own().clone();
-                    let id = self.nodes[node].id;
-                    let copy = Replica::open(storage, id, own);
-                    let outcome = copy.map(|mut copy| copy.receive(now_s, item));
-                    text += &format!(", and its answer is {outcome:?}");
-                }
-                break;
+    /// What each of two nodes holds of a document, who wrote it, and what the other answers to it.
+    fn why(&self, ends: [usize; 2], key: &DocKey) -> String {
+        let mut text = String::new();
+        for (at, other) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+            let replica = &self.nodes[at].replica;
+            let spoken_for = replica.orgs_of_node(&self.nodes[other].id);
+            text += &format!(
+                "\nnode {at} knows node {other} for {spoken_for:?}'s, and holds of {key:?}:"
+            );
+            for item in replica.items(key).expect("memory does not fail") {
+                let Ok(Checked::Record(checked)) = item.check() else {
+                    continue;
+                };
+                let record = checked.record.get().clone();
+                let node = record.writer.node;
+                let writer = self.nodes.iter().position(|it| it.id == node);
+                let stolen = writer.is_some_and(|it| self.nodes[it].stolen);
+                let there = &self.nodes[other];
+                let revoked = there.replica.revocations(&key.org, &node);
+                let copy = Replica::open(
+                    there.replica.storage().clone(),
+                    there.id,
+                    there.replica.own().clone(),
+                );
+                let now_s = self.clock_s(other);
+                let answer = copy.map(|mut copy| copy.receive(now_s, Checked::Record(checked)));
+                text += &format!(
+                    "\n  record {} of node {writer:?} (stolen: {stolen}) having seen {:?}; node {other} knows of {revoked:?} and answers {answer:?}",
+                    record.seq, record.saw
+                );
             }
         }
         text
@@ -218,20 +237,14 @@ impl World {
     }
 }
 
-fn differ(one: &View, two: &View) -> Result<(), String> {
-    first_difference("standing", &one.standings, &two.standings)?;
-    first_difference("card", &one.cards, &two.cards).map_err(|fault| {
-        let missing = one
-            .cards
-            .iter()
-            .find(|(org, ids)| two.cards.get(org) != Some(ids));
-        let org = missing.map(|(org, _)| org);
-        let place = org.and_then(|org| one.places.get(org));
-        let standing = org.and_then(|org| one.standings.get(org));
-        format!("{fault}; it is {place:?} with {standing:?}")
-    })?;
-    first_difference("heir", &one.heirs, &two.heirs)?;
-    first_difference("place", &one.places, &two.places)?;
+/// Says what two nodes hold of an organisation's card.
+type Why<'a> = dyn Fn(OrgId) -> String + 'a;
+
+fn differ(one: &View, two: &View, why: &Why<'_>) -> Result<(), String> {
+    first_difference("standing", &one.standings, &two.standings, why)?;
+    first_difference("card", &one.cards, &two.cards, why)?;
+    first_difference("heir", &one.heirs, &two.heirs, why)?;
+    first_difference("place", &one.places, &two.places, why)?;
     if one == two {
         return Ok(());
     }
@@ -250,14 +263,16 @@ fn first_difference<V: PartialEq + Debug>(
     what: &str,
     one: &BTreeMap<OrgId, V>,
     two: &BTreeMap<OrgId, V>,
+    why: &Why<'_>,
 ) -> Result<(), String> {
     let orgs: BTreeSet<&OrgId> = one.keys().chain(two.keys()).collect();
     match orgs.into_iter().find(|org| one.get(org) != two.get(org)) {
         None => Ok(()),
         Some(org) => Err(format!(
-            "the {what} of {org:?} differs: {:?} and {:?}",
+            "the {what} of {org:?} differs: {:?} and {:?}{}",
             one.get(org),
-            two.get(org)
+            two.get(org),
+            why(*org)
         )),
     }
 }

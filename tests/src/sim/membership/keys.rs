@@ -138,6 +138,16 @@ impl World {
         else {
             return false;
         };
+        // A revocation travels on the card. If the stolen node left and came back unheard, the card that revokes
+        // it is of an epoch that was left, and not everybody takes it: see the page on certificates.
+        let own = self.orgs[org].id();
+        let [here, there] = [node, stolen].map(|at| {
+            let standing = self.nodes[at].replica.standing(&self.network, &own);
+            standing.map(|it| (it.epoch, it.left_epoch))
+        });
+        if here != there {
+            return false;
+        }
         self.nodes[stolen].stolen = true;
         self.orgs[org].nodes.retain(|it| *it != stolen);
         let revocation = Revocation {

@@ -1,0 +1,317 @@
+//! What was begun with keys goes on after a crash, wherever it came: each test leaves things as the crash would,
+//! and starts the node again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fingerpost_config::{Home, Settings};
+use fingerpost_proto::api::{AddNode, CreateOrg, Fields, Found, HandOver};
+use fingerpost_proto::certificate::Role;
+use fingerpost_proto::ids::{DocKey, DocName, OrgId};
+use fingerpost_proto::roster::Place;
+use fingerpost_proto::signed::Carry;
+use fingerpost_proto::storage::{Storage, Table};
+
+use super::documents::By;
+use super::names::card_of;
+use super::tasks::{
+    HandingOver, Joining, Kind, Rekeying, Restoring, TakeOver, Task, Whereabouts, task,
+};
+use super::{Node, lock};
+use crate::keys::{Keys, fresh_key};
+use crate::run::Running;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn start(dir: &Path) -> Running {
+    let home = Home::at(dir.join("home"));
+    home.prepare().unwrap();
+    let keys = Keys::open(&home.keys()).unwrap();
+    let mut settings = Settings::default();
+    settings.network.listen = vec!["/ip4/127.0.0.1/tcp/0".into()];
+    settings.network.mdns = false;
+    Running::start(home, settings, keys).await.unwrap()
+}
+
+async fn until(node: &Arc<Node>, what: &str, holds: impl Fn(&Node) -> bool) {
+    let begun = Instant::now();
+    while !tokio::task::block_in_place(|| holds(node)) {
+        assert!(begun.elapsed() < DEADLINE, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// An organisation with a service, in a network of its own.
+fn founder(node: &Node) -> OrgId {
+    let by = By::user("test").unwrap();
+    let request = CreateOrg {
+        name: "Lambeth Pools".into(),
+        identifiers: Vec::new(),
+    };
+    let org = node.create_org(&request, &by).unwrap().id;
+    let fields = Fields {
+        fields: vec![("name".into(), "Swimming".into())],
+    };
+    node.add_service(&org, &fields, &by).unwrap();
+    let found = Found {
+        name: "Brixton".into(),
+        charter: String::new(),
+        vouches: 1,
+        founders: Vec::new(),
+    };
+    node.found(&org, &found, &by).unwrap();
+    org
+}
+
+/// A rekeying that is written down, and its key, which is not on disk yet.
+fn begin(node: &Node, org: &OrgId) -> (Rekeying, fingerpost_proto::keys::SecretKey) {
+    let key = fresh_key().unwrap();
+    let rekeying = Rekeying {
+        new: key.org_id(),
+        at_s: super::now_s(),
+        known_since_s: None,
+        who: "test".into(),
+        operation: "1".into(),
+    };
+    node.put_task(org, &Task::Rekey(rekeying.clone())).unwrap();
+    (rekeying, key)
+}
+
+/// Stops the node where it stands and starts it again.
+async fn again(running: Running, dir: &Path) -> Running {
+    running.stop().await.unwrap();
+    start(dir).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekeying_without_its_key_never_happened() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    let org = tokio::task::block_in_place(|| founder(&running.node));
+    begin(&running.node, &org);
+    let running = again(running, dir.path()).await;
+    let node = &running.node;
+    until(node, "the task to be dropped", |node| {
+        node.tasks().unwrap().is_empty()
+    })
+    .await;
+    assert_eq!(node.own_orgs(), [org]);
+    assert_eq!(node.org_info(&org).unwrap().services, 1);
+    running.stop().await.unwrap();
+}
+
+/// Goes `steps` steps of a rekeying, then crashes.
+async fn crash_after(steps: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    let (old, new) = tokio::task::block_in_place(|| {
+        let node = &running.node;
+        let old = founder(node);
+        let (rekeying, key) = begin(node, &old);
+        let new = key.org_id();
+        lock(&node.keys).add_org(key.clone()).unwrap();
+        if steps >= 1 {
+            node.carry_over(&old, &key, &rekeying).unwrap();
+        }
+        if steps >= 2 {
+            node.put_away(&old, &new).unwrap();
+        }
+        if steps >= 3 {
+            node.depart_replaced(&old).unwrap();
+        }
+        (old, new)
+    });
+    let running = again(running, dir.path()).await;
+    let node = &running.node;
+    until(node, "the new organisation alone", |node| {
+        node.own_orgs() == [new] && node.tasks().unwrap().is_empty()
+    })
+    .await;
+    tokio::task::block_in_place(|| {
+        assert_eq!(node.org_info(&new).unwrap().services, 1);
+        let history = node.history(&new).unwrap().entries;
+        assert!(history.iter().any(|it| it.what.contains("service added")));
+        let mut replica = node.replica();
+        let network = replica.networks().next().unwrap().0;
+        assert_eq!(replica.place_among(&new, &[network]), Some(Place::Member));
+        assert_eq!(replica.place_among(&old, &[network]), Some(Place::Left));
+        let listing = DocKey {
+            org: new,
+            name: DocName::Listing(0),
+        };
+        assert_eq!(replica.record_ids(&listing).len(), 1);
+        let mut left = 0;
+        replica
+            .storage()
+            .scan(Table::Own, old.as_bytes(), &mut |_, _| {
+                left += 1;
+                true
+            })
+            .unwrap();
+        assert_eq!(left, 0);
+    });
+    running.stop().await.unwrap();
+    let keys = Keys::open(&dir.path().join("home/keys")).unwrap();
+    assert_eq!(keys.orgs().collect::<Vec<_>>(), [new]);
+    assert_eq!(keys.former(), [old]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekeying_is_finished_wherever_it_was_cut_off() {
+    for steps in 0..=3 {
+        crash_after(steps).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_that_was_read_is_used_after_a_crash() {
+    let dirs = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let first = start(dirs[0].path()).await;
+    let second = start(dirs[1].path()).await;
+    let id = second.node.id();
+    let (org, pass) = tokio::task::block_in_place(|| {
+        let org = founder(&first.node);
+        let request = AddNode {
+            node: id,
+            role: Role::Admin,
+        };
+        let by = By::user("test").unwrap();
+        (org, first.node.add_node(&org, &request, &by).unwrap().pass)
+    });
+    // All that was written down is the task.
+    let content = second.node.read_pass(&pass).unwrap();
+    let joining = Joining {
+        delegation: Carry::new(&content.delegation),
+        whereabouts: Whereabouts {
+            networks: content.networks,
+            giver: content.giver,
+            addresses: content.addresses,
+        },
+        take_over: None,
+    };
+    second.node.put_task(&org, &Task::Join(joining)).unwrap();
+    let second = again(second, dirs[1].path()).await;
+    until(&second.node, "the organisation with its listing", |node| {
+        node.own_orgs() == [org]
+            && node.tasks().unwrap().is_empty()
+            && node.org_info(&org).unwrap().services == 1
+    })
+    .await;
+    // Its address is on the card that the first node holds.
+    until(&first.node, "the address of the second", |node| {
+        card_of(&node.replica(), &org).is_some_and(|card| card.nodes.contains_key(&id))
+    })
+    .await;
+    first.stop().await.unwrap();
+    second.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_is_finished_wherever_it_was_cut_off() {
+    let dirs = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let host = start(dirs[0].path()).await;
+    let new = start(dirs[1].path()).await;
+    let (to, giver) = (new.node.id(), host.node.id());
+    let (org, pass) = tokio::task::block_in_place(|| {
+        let org = founder(&host.node);
+        let by = By::user("test").unwrap();
+        let pass = host.node.hand_over(&org, &HandOver { to }, &by).unwrap();
+        (org, pass.pass)
+    });
+    // The new node has the root key, and crashed before it wrote down anything else.
+    let content = new.node.read_pass(&pass).unwrap();
+    lock(&new.node.keys).add_org(content.root.unwrap()).unwrap();
+    let new = again(new, dirs[1].path()).await;
+    new.node.use_pass(&pass).await.unwrap();
+    until(&host.node, "the end of the hosting", |node| {
+        node.own_orgs().is_empty()
+    })
+    .await;
+    assert!(lock(&host.node.keys).org(&org).is_none());
+    // Both crash before they note that it is done.
+    until(&new.node, "the end of the task", |node| {
+        node.tasks().unwrap().is_empty()
+    })
+    .await;
+    let joining = Joining {
+        delegation: Carry::new(&content.delegation),
+        whereabouts: Whereabouts {
+            networks: content.networks,
+            giver,
+            addresses: content.addresses,
+        },
+        take_over: Some(TakeOver {
+            stopped_at_s: Some(1),
+        }),
+    };
+    new.node.put_task(&org, &Task::Join(joining)).unwrap();
+    let handing = HandingOver {
+        to,
+        written: 0,
+        done: false,
+    };
+    host.node.put_task(&org, &Task::HandOver(handing)).unwrap();
+    let host = again(host, dirs[0].path()).await;
+    let new = again(new, dirs[1].path()).await;
+    until(&host.node, "what the host notes", |node| {
+        let task = task(&node.replica(), Kind::HandOver, &org).unwrap();
+        matches!(task, Some(Task::HandOver(task)) if task.done)
+    })
+    .await;
+    until(&new.node, "the end of the task, again", |node| {
+        node.tasks().unwrap().is_empty()
+    })
+    .await;
+    let revoked = tokio::task::block_in_place(|| new.node.own_card(&new.node.replica(), &org));
+    assert_eq!(revoked.unwrap().revocations.len(), 1);
+    host.stop().await.unwrap();
+    new.stop().await.unwrap();
+}
+
+/// What a listing's edit is answered while a task is under way.
+fn edit(node: &Node, org: &OrgId) -> Result<(), String> {
+    let fields = Fields {
+        fields: vec![("name".into(), "Diving".into())],
+    };
+    let edited = node.add_service(org, &fields, &By::user("test").unwrap());
+    edited.map(|_| ()).map_err(|error| error.0.message)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_that_would_be_lost_on_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    let node = &running.node;
+    tokio::task::block_in_place(|| {
+        let org = founder(node);
+        let handing = |written| {
+            Task::HandOver(HandingOver {
+                to: node.id(),
+                written,
+                done: false,
+            })
+        };
+        // Nothing new of the card is by the new node: the old one goes on.
+        let written = super::passes::written_by(&node.replica(), &org, &node.id()).unwrap();
+        node.put_task(&org, &handing(written)).unwrap();
+        assert_eq!(edit(node, &org), Ok(()));
+        node.put_task(&org, &handing(written - 1)).unwrap();
+        assert!(edit(node, &org).unwrap_err().contains("has moved"));
+        node.drop_task(Kind::HandOver, &org).unwrap();
+        let restoring = Restoring {
+            whereabouts: Whereabouts {
+                networks: Vec::new(),
+                giver: node.id(),
+                addresses: Vec::new(),
+            },
+            with_history: Vec::new(),
+            complete: false,
+        };
+        node.put_task(&org, &Task::Restore(restoring)).unwrap();
+        assert!(edit(node, &org).unwrap_err().contains("coming back"));
+        node.drop_task(Kind::Restore, &org).unwrap();
+        assert_eq!(edit(node, &org), Ok(()));
+    });
+    running.stop().await.unwrap();
+}

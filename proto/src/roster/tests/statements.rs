@@ -1,0 +1,139 @@
+//! Properties of the roster under every kind of statement.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ORGS: u8 = 8;
+
+/// Anything that an organisation may say, true or not.
+fn standings() -> impl Strategy<Value = Standing> {
+    let org = || (0..ORGS).prop_map(org);
+    let few = || prop::collection::btree_set(org(), 0..3);
+    let text = || (0u8..4).prop_map(text);
+    let invite = |n: u8| InviteId::from_bytes([n; 32]);
+    let vouch = (org(), prop::option::of((0u64..3, 0u8..3)));
+    let vouches = prop::collection::vec(vouch, 0..4).prop_map(move |all| {
+        let one = |(voucher, by): (OrgId, Option<(u64, u8)>)| ProvenVouch {
+            voucher,
+            by_invitation: by.map(|(at_s, n)| (at_s, invite(n))),
+        };
+        let mut all: Vec<ProvenVouch> = all.into_iter().map(one).collect();
+        all.sort();
+        all.dedup();
+        all
+    });
+    let said = (
+        few(),
+        prop::collection::btree_map(text(), text(), 0..3),
+        prop::collection::btree_map(org(), org(), 0..2),
+        few(),
+        prop::collection::btree_set(org(), 0..2),
+        prop::collection::btree_map(0u8..3, prop::option::of(org()), 0..2),
+    );
+    (0u32..3, 0u32..2, vouches, said).prop_map(
+        move |(
+            epoch,
+            left_epoch,
+            vouches,
+            (objections, amendments, successors, claims, older, settled),
+        )| {
+            let settled = settled.into_iter().map(|(n, by)| (invite(n), by));
+            Standing {
+                epoch: if epoch > left_epoch { epoch } else { 0 },
+                left_epoch,
+                vouches,
+                objections,
+                amendments,
+                successors,
+                claims,
+                rekeyed_from: older,
+                invitations: settled.collect(),
+            }
+        },
+    )
+}
+
+fn worlds() -> impl Strategy<Value = (u32, Vec<Standing>)> {
+    (1u32..4, prop::collection::vec(standings(), ORGS as usize))
+}
+
+fn compute(needed: u32, all: impl Iterator<Item = (OrgId, Standing)>) -> Roster {
+    let charter = charter(&[0, 1, 2], needed);
+    let from = |previous: CharterId, vouches_needed| Terms {
+        previous,
+        vouches_needed,
+    };
+    let known = [
+        (text(0), from(founding(&charter), 2)),
+        (text(1), from(founding(&charter), 1)),
+        (text(2), from(text(0), 1)),
+    ];
+    // What a card calls the first text stands for the founding one, whose id is a hash.
+    let named = |(org, mut standing): (OrgId, Standing)| {
+        if let Some(to) = standing.amendments.remove(&text(3)) {
+            standing.amendments.insert(founding(&charter), to);
+        }
+        (org, standing)
+    };
+    Roster::compute(&charter, &known.into(), &all.map(named).collect())
+}
+
+fn numbered(all: &[Standing]) -> impl DoubleEndedIterator<Item = (OrgId, Standing)> + '_ {
+    (0..ORGS)
+        .zip(all)
+        .map(|(n, standing)| (org(n), standing.clone()))
+}
+
+proptest! {
+    /// The roster is a function of a set: neither order nor repetition moves it, whatever is said.
+    #[test]
+    fn order_and_repetition_do_not_matter((needed, all) in worlds()) {
+        let forwards = compute(needed, numbered(&all));
+        let twice = numbered(&all).rev().chain(numbered(&all));
+        prop_assert_eq!(forwards, compute(needed, twice));
+    }
+
+    /// No text comes into force without its majority, the chain ends, and a voice is a member's.
+    #[test]
+    fn what_a_roster_says_hangs_together((needed, all) in worlds()) {
+        let roster = compute(needed, numbered(&all));
+        prop_assert!(roster.chain().len() <= 3);
+        for (org, place) in roster.places() {
+            prop_assert!(!roster.has_voice(org) || place == Place::Member);
+            prop_assert!(place != Place::Member || roster.is_admitted(org));
+            prop_assert!(place != Place::Replaced || roster.heir_of(org).is_some());
+        }
+        let members = roster.places().filter(|(_, place)| *place == Place::Member).count();
+        prop_assert_eq!(members, roster.member_count());
+    }
+
+    /// Whoever withdraws everything, or leaves, or is wiped, the founder included, takes nobody along.
+    #[test]
+    fn withdrawing_takes_nobody_along(
+        needed in 1u32..3,
+        vouches in prop::collection::vec((0..ORGS, 0..ORGS), 0..30),
+        who in 0..ORGS,
+        leaves: bool,
+    ) {
+        let standing_of = |n: u8| {
+            let by: BTreeSet<u8> = vouches.iter().filter(|(from, to)| *to == n && from != to).map(|(from, _)| *from).collect();
+            standing(&by.into_iter().collect::<Vec<_>>())
+        };
+        let all: Vec<Standing> = (0..ORGS).map(standing_of).collect();
+        let before = compute(needed, numbered(&all));
+        let mut quiet = all.clone();
+        if leaves {
+            quiet[who as usize].left_epoch = 1;
+            quiet[who as usize].epoch = 0;
+        } else {
+            // All that it said of others is gone; what proves its own place it cannot take from them.
+            quiet[who as usize] = Standing { vouches: all[who as usize].vouches.clone(), ..standing(&[]) };
+        }
+        quiet[who as usize].objections = (0..ORGS).filter(|n| *n != who && !leaves).map(org).collect();
+        let after = compute(needed, numbered(&quiet));
+        for (other, place) in before.places().filter(|(other, _)| **other != org(who)) {
+            prop_assert!(place != Place::Member || after.is_member(other), "{other:?}");
+        }
+    }
+}
