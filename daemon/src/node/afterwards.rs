@@ -165,6 +165,22 @@ impl After {
     }
 }
 
+/// What cards that changed say: each is read once.
+#[derive(Default)]
+pub(super) struct Followed {
+    /// Whose entries change.
+    pub(super) concerned: BTreeSet<OrgId>,
+    /// The names on the cards.
+    pub(super) names: BTreeMap<OrgId, String>,
+    /// Those that hold a vouch ready for an organisation of this node.
+    pub(super) offers: BTreeSet<OrgId>,
+}
+
+fn offers_vouch(card: &Card, own: &BTreeSet<OrgId>) -> bool {
+    let mut given = card.networks.values().map(|membership| &membership.given);
+    given.any(|given| own.iter().any(|org| given.contains_key(org)))
+}
+
 /// Who goes on for whom, and who is removed, by all rosters together.
 fn of_rosters(replica: &mut Replica<SledStorage>) -> (BTreeMap<OrgId, OrgId>, BTreeSet<OrgId>) {
     let networks: Vec<NetworkId> = replica
@@ -257,29 +273,36 @@ impl Node {
         others
     }
 
-    /// Takes in what cards say now and, if `rosters`, who goes on for whom. Answers whose entries change.
-    pub(super) fn follow_ends(&self, cards: &BTreeSet<OrgId>, rosters: bool) -> BTreeSet<OrgId> {
+    /// Takes in what cards say now and, if `rosters`, who goes on for whom.
+    pub(super) fn follow_ends(&self, cards: &BTreeSet<OrgId>, rosters: bool) -> Followed {
         let mut replica = self.replica();
         let of_rosters = rosters.then(|| of_rosters(&mut replica));
         let mut after = lock(&self.after);
-        let mut concerned = BTreeSet::new();
+        let mut followed = Followed::default();
         let mut batch = Batch::default();
         for org in cards {
-            let said = card_of(&replica, org).as_ref().and_then(Said::of);
+            let card = card_of(&replica, org);
+            if let Some(card) = &card {
+                followed.names.insert(*org, card.name.clone());
+                if offers_vouch(card, replica.own()) {
+                    followed.offers.insert(*org);
+                }
+            }
+            let said = card.as_ref().and_then(Said::of);
             if after.said.get(org) == said.as_ref() {
                 continue;
             }
-            concerned.extend(after.around(org));
+            followed.concerned.extend(after.around(org));
             let key = [PREFIX, org.as_bytes()].concat();
             match said.as_ref().map(serde_json::to_vec) {
                 Some(Ok(bytes)) => batch.put(Table::Meta, key, bytes),
                 _ => batch.remove(Table::Meta, key),
             }
             after.set_said(*org, said);
-            concerned.extend(after.around(org));
+            followed.concerned.extend(after.around(org));
         }
         if let Some((heirs, removed)) = of_rosters {
-            concerned.extend(after.set_rosters(heirs, removed));
+            followed.concerned.extend(after.set_rosters(heirs, removed));
         }
         drop(after);
         if !batch.is_empty()
@@ -287,7 +310,7 @@ impl Node {
         {
             tracing::error!("what comes after organisations could not be kept: {error}");
         }
-        concerned
+        followed
     }
 
     /// Everybody that search treats in a special way, to be indexed once more after a start.

@@ -1,6 +1,6 @@
 //! Keeping the derived views (index, subscriptions) in step with the replica.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::replica::{Change, Replica};
@@ -54,15 +54,16 @@ impl Node {
         if rosters {
             self.note_roster_change();
         }
-        let ends = self.follow_ends(&cards, rosters);
+        let followed = self.follow_ends(&cards, rosters);
         let mut keys: BTreeSet<DocKey> = documents
             .into_iter()
             .flat_map(|key| self.affected(key))
             .collect();
-        keys.extend(ends.iter().flat_map(|org| self.documents_with_card(org)));
-        self.index_documents(&keys);
-        if rosters || !cards.is_empty() {
-            self.note_for_chores(&cards);
+        let ends = followed.concerned.iter();
+        keys.extend(ends.flat_map(|org| self.documents_with_card(org)));
+        self.index_documents(&keys, &followed.names);
+        if rosters || !followed.offers.is_empty() {
+            self.note_for_chores(&followed.offers);
         }
     }
 
@@ -71,7 +72,7 @@ impl Node {
     pub(super) fn index_again(&self, orgs: BTreeSet<OrgId>) {
         let _turn = lock(&self.feeding);
         let keys = orgs.iter().flat_map(|org| self.documents_with_card(org));
-        self.index_documents(&keys.collect());
+        self.index_documents(&keys.collect(), &BTreeMap::new());
     }
 
     /// The documents of an organisation; the card even if it is not held any more.
@@ -86,20 +87,22 @@ impl Node {
 
     /// Indexes documents that a fresh or interrupted index lacks.
     pub(super) fn feed_documents(&self, keys: Vec<DocKey>) {
-        let cards = keys.iter().filter(|key| key.name.is_card());
-        let cards: BTreeSet<OrgId> = cards.map(|key| key.org).collect();
-        let mut ends = self.follow_ends(&cards, true);
-        ends.extend(self.all_ends());
-        let mut keys: BTreeSet<DocKey> = keys
+        let keys: BTreeSet<DocKey> = keys
             .into_iter()
             .flat_map(|key| self.affected(key))
             .collect();
-        keys.extend(ends.iter().flat_map(|org| self.documents_with_card(org)));
-        self.note_for_chores(&cards);
         for chunk in keys.into_iter().collect::<Vec<_>>().chunks(64) {
             let _turn = lock(&self.feeding);
-            self.index_documents(&chunk.iter().copied().collect());
+            let cards = chunk.iter().filter(|key| key.name.is_card());
+            let followed = self.follow_ends(&cards.map(|key| key.org).collect(), false);
+            self.index_documents(&chunk.iter().copied().collect(), &followed.names);
+            if !followed.offers.is_empty() {
+                self.note_for_chores(&followed.offers);
+            }
         }
+        self.chores_due();
+        // A roster may have changed, or a day begun, that the index has not followed.
+        self.index_again(self.all_ends());
         if let Err(error) = self.index.flush() {
             tracing::error!("{error}");
         }
@@ -124,17 +127,16 @@ impl Node {
         keys
     }
 
-    fn index_documents(&self, keys: &BTreeSet<DocKey>) {
+    /// Indexes documents. `names` are those of organisations whose cards were just read.
+    fn index_documents(&self, keys: &BTreeSet<DocKey>, names: &BTreeMap<OrgId, String>) {
         let mut name: Option<(OrgId, String)> = None;
         for key in keys {
             let replica = self.replica();
             let marker = replica.journal();
             if name.as_ref().map(|(org, _)| *org) != Some(key.org) {
-                let card = card_of(&replica, &key.org);
-                name = Some((
-                    key.org,
-                    card.map_or_else(|| key.org.short(), |card| card.name),
-                ));
+                let known = names.get(&key.org).cloned();
+                let known = known.or_else(|| Some(card_of(&replica, &key.org)?.name));
+                name = Some((key.org, known.unwrap_or_else(|| key.org.short())));
             }
             let shown_as = name.as_ref().map_or("", |(_, name)| name.as_str());
             let entries = self.entries(&replica, key, shown_as);

@@ -121,6 +121,13 @@ impl Node {
             .map(|(id, _)| id)
             .filter(|id| replica.is_active(id))
             .collect();
+        // One that was not joined to the end, after a crash perhaps, is not meant while there are others.
+        let is_joined = |id: &NetworkId| {
+            let mut own = replica.own().iter();
+            own.any(|org| replica.standing(id, org).is_some())
+        };
+        let joined: Vec<NetworkId> = active.iter().copied().filter(is_joined).collect();
+        let active = if joined.is_empty() { active } else { joined };
         match active.as_slice() {
             [network] => Ok(*network),
             [] => Err(NodeError::refused(

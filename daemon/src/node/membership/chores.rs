@@ -2,10 +2,11 @@
 //! that others hold ready, lets go of those that arrived, and mends what a crash has left half done.
 //!
 //! It looks at cards that changed. A crash between the arrival of a card and that look loses nothing: after a
-//! start the cards of all networks are looked at that are not very large, and in larger ones those of
-//! applicants like this, and whatever the index had not confirmed.
+//! start all cards are looked at in networks that are not very large, or where an organisation of this node
+//! waits, and in others those that the index had not confirmed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use fingerpost_proto::card::{Card, Membership, Settled};
 use fingerpost_proto::certificate::{Delegated, Role, Vouch};
@@ -27,13 +28,18 @@ use crate::store::SledStorage;
 /// an organisation of this node waits there.
 const LOOK_AT_ALL_MAX_ORGS: usize = 2_000;
 
+/// How long to wait with what cannot be done just now.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
 /// What is to be looked at.
 #[derive(Default)]
 pub(in crate::node) struct Chores {
     due: bool,
+    /// When to look again at what could not be done.
+    again_at: Option<Instant>,
     /// Whether everything was looked at since the start.
     begun: bool,
-    /// Organisations whose cards changed, or hold something that cannot be taken up yet.
+    /// Organisations whose cards hold a vouch ready for one of this node's.
     cards: BTreeSet<OrgId>,
     awaited: Awaited,
 }
@@ -96,7 +102,7 @@ impl Node {
         lock(&self.chores).due
     }
 
-    /// Cards changed, or a roster.
+    /// A roster changed, or cards that hold something ready for an organisation of this node.
     pub(in crate::node) fn note_for_chores(&self, cards: &BTreeSet<OrgId>) {
         lock(&self.chores).cards.extend(cards);
         self.chores_due();
@@ -104,12 +110,16 @@ impl Node {
 
     /// Does what there is to do, if this node may publish of its own accord.
     pub fn do_chores(&self) {
-        if !lock(&self.chores).due || !self.has_heard() {
+        if !self.has_heard() {
             return;
         }
         let mut cards = {
             let mut chores = lock(&self.chores);
-            chores.due = false;
+            let again = chores.again_at.is_some_and(|at| at <= Instant::now());
+            if !chores.due && !again {
+                return;
+            }
+            (chores.due, chores.again_at) = (false, None);
             std::mem::take(&mut chores.cards)
         };
         if !lock(&self.chores).begun {
@@ -121,7 +131,7 @@ impl Node {
             if let Err(error) = self.do_chores_of(&org, &cards, &mut later) {
                 tracing::debug!("what {} should do by itself waits: {error}", org.short());
                 later.extend(cards.iter().copied());
-                lock(&self.chores).due = true;
+                lock(&self.chores).again_at = Some(Instant::now() + AGAIN_AFTER);
             }
         }
         lock(&self.chores).cards.extend(later);
@@ -179,7 +189,9 @@ impl Node {
         let taken = self.take_over_listing(org, &mut awaited);
         let mut chores = lock(&self.chores);
         chores.awaited.extend(awaited);
-        chores.due |= taken? == Some(false);
+        if taken? == Some(false) {
+            chores.again_at = Some(Instant::now() + AGAIN_AFTER);
+        }
         Ok(())
     }
 }

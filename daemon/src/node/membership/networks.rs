@@ -111,6 +111,10 @@ impl Node {
             .map_or(0, |roster| roster.member_count());
         let waiting_for = match (org, place) {
             (Some(org), Some(Place::Applicant)) => Some(lacking(&mut replica, &network, &org)),
+            (_, Some(Place::Removed)) => Some(
+                "members to take their objections back: fingerpost members shows who objects, and why"
+                    .to_owned(),
+            ),
             (_, None) if replica.is_active(&network) => Some(
                 "an exchange with a member: joining was not finished; if none comes about, join again with the ticket"
                     .to_owned(),

@@ -101,27 +101,7 @@ impl Node {
     ) -> Result<SuccessionInfo, NodeError> {
         let (network, name) = self.network_of_member(org, request.network.as_deref())?;
         let old = self.any_org(&request.old)?;
-        let new = match &request.new {
-            Some(text) => Some(self.any_org(text)?),
-            None => None,
-        };
-        let claimed = self.claims_to(&network, &old);
-        let new = match (new, claimed.as_slice()) {
-            (Some(new), claimed) if claimed.contains(&new) || request.withdraw => new,
-            (None, [only]) => *only,
-            (None, [_, _, ..]) => {
-                return Err(NodeError::bad_input(
-                    "several organisations claim that place; nothing was changed",
-                    "fingerpost succession status shows them; name one: --new ORG",
-                ));
-            }
-            (_, _) => {
-                return Err(NodeError::refused(
-                    "the organisation has not said that it goes on for that one; nothing was changed",
-                    "it says so with: fingerpost succession propose OLD; speak to its people first, by telephone or in person",
-                ));
-            }
-        };
+        let new = self.claimant(org, &network, &old, request)?;
         let vote = self.vote(&network, &old, &new)?;
         if !vote.voters.contains(org) && !request.withdraw {
             let replica = self.replica();
@@ -157,6 +137,40 @@ impl Node {
             }
         })?;
         self.succession(&network, &old, &new)
+    }
+
+    /// For whose claim a signature is.
+    fn claimant(
+        &self,
+        org: &OrgId,
+        network: &NetworkId,
+        old: &OrgId,
+        request: &SignSuccession,
+    ) -> Result<OrgId, NodeError> {
+        let new = match &request.new {
+            Some(text) => Some(self.any_org(text)?),
+            None => None,
+        };
+        if request.withdraw {
+            // Whatever has become of the claim, what was signed can be taken back.
+            let signed = self.own_membership(org, network)?.successors.remove(old);
+            if let Some(signed) = signed {
+                return Ok(signed.to);
+            }
+        }
+        let claimed = self.claims_to(network, old);
+        match (new, claimed.as_slice()) {
+            (Some(new), claimed) if claimed.contains(&new) || request.withdraw => Ok(new),
+            (None, [only]) => Ok(*only),
+            (None, [_, _, ..]) => Err(NodeError::bad_input(
+                "several organisations claim that place; nothing was changed",
+                "fingerpost succession status shows them; name one: --to ORG",
+            )),
+            (_, _) => Err(NodeError::refused(
+                "the organisation has not said that it goes on for that one; nothing was changed",
+                "it says so with: fingerpost succession propose OLD; speak to its people first, by telephone or in person",
+            )),
+        }
     }
 
     fn claims_to(&self, network: &NetworkId, old: &OrgId) -> Vec<OrgId> {
