@@ -542,7 +542,8 @@ impl Talk {
 
     /// Ends the session in order, and hears how many items were new and how many were refused.
     pub(crate) async fn receipt(mut self) -> (u64, u64) {
-        assert_eq!(self.deliver(Scope::Sealed, Vec::new()).await, []);
+        // What members keep sealed for one another comes along.
+        self.deliver(Scope::Sealed, Vec::new()).await;
         self.say(&[Frame::Receipt {
             accepted: 0,
             refused: 0,
