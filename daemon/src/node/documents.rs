@@ -1,7 +1,6 @@
 //! This node's own documents: kept in automerge with their history, published as record and state.
 
 use fingerpost_proto::board::BoardState;
-use std::sync::atomic::Ordering;
 
 use fingerpost_proto::card::Card;
 use fingerpost_proto::certificate::{Delegation, Role};
@@ -76,7 +75,7 @@ impl Node {
         let Some(shown) = replica.shown(key)? else {
             return Ok(document);
         };
-        if !self.exchanged.load(Ordering::Acquire) || self.awaits_history(replica, key) {
+        if self.awaits_history(replica, key)? {
             self.merging.notify_one();
             return Err(NodeError::refused(
                 "the history of this document is just coming back from the network; nothing was changed",
