@@ -27,7 +27,7 @@ use crate::store::SledStorage;
 /// After what went wrong for now, how long until the next try.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// Longest that an edit waits for a history that is just coming in, and how often it looks.
-const HISTORY_WAIT: Duration = Duration::from_secs(5);
+const HISTORY_WAIT: Duration = Duration::from_secs(10);
 const HISTORY_POLL: Duration = Duration::from_millis(50);
 /// After this a history is taken for lost, and a new one begins.
 const HISTORY_MAX: Duration = Duration::from_secs(30);
@@ -193,6 +193,17 @@ impl Node {
         let mut missed = lock(&self.missed_since);
         let since = *missed.entry(*key).or_insert_with(Instant::now);
         Ok(since.elapsed() < HISTORY_MAX || !self.exchanged.load(Ordering::Acquire))
+    }
+
+    /// No longer waits for the histories of an organisation that are not here: all who could have them were
+    /// asked.
+    pub(super) fn begin_histories_anew(&self, org: &OrgId) {
+        let Some(long_ago) = Instant::now().checked_sub(HISTORY_MAX) else {
+            return;
+        };
+        let keys: Vec<DocKey> = self.replica().documents_of(org).collect();
+        let mut missed = lock(&self.missed_since);
+        missed.extend(keys.into_iter().map(|key| (key, long_ago)));
     }
 
     /// Waits a little for histories that are just coming in, so that an edit need not be refused for them.
