@@ -1,7 +1,10 @@
 //! `fingerpost members`
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use fingerpost_proto::api::{self, Member, Waiting};
+use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::roster::Place;
 use serde::Serialize;
 
@@ -66,11 +69,35 @@ fn state(place: Place) -> &'static str {
 /// Whether the latest listing of a member is held. Of others a node holds none.
 fn listing(member: &Member) -> &'static str {
     match (member.place, member.latest_held, member.services) {
+        (Place::Member, true, 0) if !member.own => "none yet",
         (Place::Member, true, _) => "latest",
         (Place::Member, false, 0) => "not yet",
         (Place::Member, false, _) => "older",
         _ => "",
     }
+}
+
+/// Those that go on for a member whose key was replaced: they are members in its stead.
+fn heirs(members: &[Member]) -> BTreeSet<OrgId> {
+    let replaced = members
+        .iter()
+        .filter(|member| member.place == Place::Replaced);
+    replaced
+        .filter_map(|member| member.succession.as_ref()?.now.as_ref())
+        .map(|heir| heir.id)
+        .collect()
+}
+
+/// On what its membership rests: its vouches, unless it needs none.
+fn grounds(member: &Member, needed: u32, heirs: &BTreeSet<OrgId>) -> String {
+    if member.anchor && member.vouched_by.is_empty() {
+        return "needs none".to_owned();
+    }
+    let unvouched = !member.vouched_by.iter().any(|vouch| vouch.counts);
+    if member.place == Place::Member && unvouched && heirs.contains(&member.org.id) {
+        return "by succession".to_owned();
+    }
+    vouches(&member.vouched_by, needed)
 }
 
 /// When a session with it was last finished: a day where that says more than a length of time.
@@ -84,23 +111,20 @@ fn seen(member: &Member, now_s: u64) -> String {
 }
 
 fn in_words(shown: &Shown, context: &Context, now_s: u64) -> String {
+    let members = &shown.members.members;
+    let heirs = heirs(members);
     let row = |member: &Member| {
-        let vouched = match member.anchor {
-            true if member.vouched_by.is_empty() => "needs none".to_owned(),
-            _ => vouches(&member.vouched_by, shown.vouches_needed),
-        };
         [
             member.org.name.clone(),
             member.short.clone(),
             state(member.place).to_owned(),
             member.since_s.map(date).unwrap_or_default(),
-            vouched,
+            grounds(member, shown.vouches_needed, &heirs),
             seen(member, now_s),
             listing(member).to_owned(),
         ]
     };
     let header = ["name", "id", "state", "since", "vouches", "seen", "listing"];
-    let members = &shown.members.members;
     let mut text = table(&context.output, header, members.iter().map(row));
     let remarks: String = members.iter().map(remarks).collect();
     if !remarks.is_empty() {

@@ -189,13 +189,24 @@ fn members() -> api::Members {
         clients_to: vec![other(8, "South Aid")],
         ..Default::default()
     });
+    let mut replaced = member(other(10, "Old Key"), Place::Replaced);
+    replaced.succession = Some(api::SucceededBy {
+        now: Some(other(11, "New Key")),
+        ..Default::default()
+    });
+    let mut heir = member(other(11, "New Key"), Place::Member);
+    heir.vouched_by = Vec::new();
+    heir.has_voice = false;
+    heir.services = 0;
     api::Members {
         network: network_id(),
         name: "North West".into(),
         members: vec![
             founder,
             disputed,
+            heir,
             member(other(8, "South Aid"), Place::Applicant),
+            replaced,
         ],
     }
 }
