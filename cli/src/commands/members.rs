@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use fingerpost_proto::api::{self, Member, Waiting};
+use fingerpost_proto::api::{self, Member, OrgRef, Waiting};
 use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::roster::Place;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::client::Target;
 use crate::commands::waiting::vouches;
 use crate::commands::{Context, InNetwork};
 use crate::error::CliError;
-use crate::output::words::{DATE_FROM_S, ago_or_never, date, now_s, pause, succession};
+use crate::output::words::{DATE_FROM_S, ago_or_never, date, names, now_s, pause, succession};
 use crate::output::{one_line, table};
 
 #[derive(Debug, Args)]
@@ -90,14 +90,15 @@ fn heirs(members: &[Member]) -> BTreeSet<OrgId> {
 
 /// On what its membership rests: its vouches, unless it needs none.
 fn grounds(member: &Member, needed: u32, heirs: &BTreeSet<OrgId>) -> String {
-    if member.anchor && member.vouched_by.is_empty() {
-        return "needs none".to_owned();
+    let counting = member.vouched_by.iter().filter(|vouch| vouch.counts);
+    let vouchers: Vec<OrgRef> = counting.map(|vouch| vouch.org.clone()).collect();
+    match (member.place, vouchers.is_empty()) {
+        (Place::Member, true) if member.anchor => "needs none".to_owned(),
+        // "1 of 2" would read as if one were missing.
+        (Place::Member, false) if member.anchor => format!("needs none; has {}", names(&vouchers)),
+        (Place::Member, true) if heirs.contains(&member.org.id) => "by succession".to_owned(),
+        _ => vouches(&member.vouched_by, needed),
     }
-    let unvouched = !member.vouched_by.iter().any(|vouch| vouch.counts);
-    if member.place == Place::Member && unvouched && heirs.contains(&member.org.id) {
-        return "by succession".to_owned();
-    }
-    vouches(&member.vouched_by, needed)
 }
 
 /// When a session with it was last finished: a day where that says more than a length of time.

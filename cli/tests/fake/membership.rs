@@ -165,6 +165,9 @@ fn members() -> api::Members {
     founder.anchor = true;
     founder.own = true;
     founder.vouched_by = Vec::new();
+    let mut second = member(other(12, "Second Founder"), Place::Member);
+    second.anchor = true;
+    second.has_voice = false;
     let mut disputed = member(other(7, "Aid & Co"), Place::Member);
     disputed.latest_held = false;
     disputed.blocked = true;
@@ -205,6 +208,7 @@ fn members() -> api::Members {
             founder,
             disputed,
             heir,
+            second,
             member(other(8, "South Aid"), Place::Applicant),
             replaced,
         ],
