@@ -179,14 +179,20 @@ impl Node {
 
     /// Where to find the network, for a ticket: this node first, then other members' nodes, those first
     /// that are connected.
-    pub(super) fn addresses_for_ticket(&self) -> Vec<String> {
+    pub(super) fn addresses_for_ticket(&self, network: &NetworkId) -> Vec<String> {
         let own = self.addresses_for_others();
         let is_local =
             |address: &String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
         let local_only = own.iter().all(is_local);
         let connected = self.net().connected();
-        let (near, far): (Vec<_>, Vec<_>) = self
-            .member_nodes()
+        // Whoever joins this network is told nothing of others that this node belongs to.
+        let mut members = self.member_nodes();
+        {
+            let mut replica = self.replica();
+            let of_network = [*network];
+            members.retain(|node, _| is_members(&mut replica, node, &of_network).unwrap_or(false));
+        }
+        let (near, far): (Vec<_>, Vec<_>) = members
             .into_iter()
             .partition(|(node, _)| connected.contains(node));
         let others = near.into_iter().chain(far).filter_map(|(_, addresses)| {

@@ -1,7 +1,6 @@
 //! This node's own documents: kept in automerge with their history, published as record and state.
 
 use fingerpost_proto::board::BoardState;
-use std::sync::atomic::Ordering;
 
 use fingerpost_proto::card::Card;
 use fingerpost_proto::certificate::{Delegation, Role};
@@ -76,7 +75,7 @@ impl Node {
         let Some(shown) = replica.shown(key)? else {
             return Ok(document);
         };
-        if !self.exchanged.load(Ordering::Acquire) || self.awaits_history(replica, key) {
+        if self.awaits_history(replica, key)? {
             self.merging.notify_one();
             return Err(NodeError::refused(
                 "the history of this document is just coming back from the network; nothing was changed",
@@ -197,13 +196,17 @@ impl Node {
     }
 
     /// Publishes all documents of an organisation anew, unchanged: after its nodes have changed, so that the
-    /// new ones can open what is sealed, and those that were revoked cannot.
+    /// new ones can open what is sealed, and those that were revoked cannot. A document whose history is
+    /// still awaited is sealed to them with its next change.
     pub(super) fn reseal(&self, org: &OrgId) -> Result<(), NodeError> {
         let _edits = lock(&self.edits);
         let mut replica = self.replica();
         let keys: Vec<DocKey> = replica.documents_of(org).collect();
         let mut published = Vec::new();
         for key in keys {
+            if !self.has_own(&replica, &key)? && self.awaits_history(&replica, &key)? {
+                continue;
+            }
             let mut document = self.own_document(&replica, &key)?;
             let state = state_of(key.name, &document.value()?)?;
             let contains = self.contained_by_own(&replica, &key)?;

@@ -1,6 +1,7 @@
 //! Keeping the derived views (index, subscriptions) in step with the replica.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::replica::{Change, Replica};
@@ -176,7 +177,9 @@ impl Node {
     }
 
     fn report_index(&self, error: &SearchError) {
-        tracing::error!("{error}; restart the daemon to rebuild it");
+        if !self.closing.load(Ordering::Acquire) {
+            tracing::error!("{error}; restart the daemon to rebuild it");
+        }
     }
 
     fn shorten_journal(&self) {

@@ -110,7 +110,7 @@ impl Node {
         let delegation = self.own_delegation(&replica, org)?;
         drop(replica);
         let expires_at_s = now_s().saturating_add(request.valid_s);
-        let addresses = self.addresses_for_ticket();
+        let addresses = self.addresses_for_ticket(&network);
         let keys = lock(&self.keys);
         let key = fresh_key()?;
         let ticket = Ticket::issue(

@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use fingerpost_config::{Home, Settings};
 use fingerpost_proto::api::Traffic;
@@ -101,6 +101,8 @@ pub struct Node {
     edits: Mutex<()>,
     index: SearchIndex,
     index_ready: AtomicBool,
+    /// Whether the node is ending: the index is closed then, and catches up at the next start.
+    closing: AtomicBool,
     /// Whether an exchange was finished since the start.
     exchanged: AtomicBool,
     feeding: Mutex<()>,
@@ -115,6 +117,8 @@ pub struct Node {
     given_up: Mutex<BTreeMap<(DocKey, RecordId), String>>,
     /// Wakes what goes on with tasks: something happened that one may be waiting for.
     tending: Notify,
+    /// Own documents without a history, and since when it is missed.
+    missed_since: Mutex<BTreeMap<DocKey, Instant>>,
     sessions: Mutex<sessions::Sessions>,
     /// What this node is to do by itself.
     chores: Mutex<membership::Chores>,
@@ -242,6 +246,7 @@ impl Node {
             edits: Mutex::new(()),
             index,
             index_ready: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             exchanged: AtomicBool::new(false),
             feeding: Mutex::new(()),
             outgoing: sender,
@@ -250,6 +255,7 @@ impl Node {
             merge_worker: Mutex::new(Worker::of_this_program().map_err(OpenError::Program)?),
             given_up: Mutex::default(),
             tending: Notify::new(),
+            missed_since: Mutex::default(),
             sessions: Mutex::default(),
             chores: Mutex::default(),
             after: Mutex::new(after),
@@ -305,6 +311,7 @@ impl Node {
     /// Makes everything durable; for a clean end.
     pub fn close(&self) {
         use fingerpost_proto::storage::Storage;
+        self.closing.store(true, Ordering::Release);
         if let Err(error) = self.index.close() {
             tracing::warn!("{error}");
         }

@@ -235,6 +235,7 @@ impl Node {
         let root = self.root_key(org)?;
         let delegation = self.delegate(&root, request.node, request.role, by)?;
         // The new node is to be able to open what was sealed before it was let in.
+        self.await_histories(org)?;
         self.reseal(org)?;
         self.make_pass(delegation, None)
     }

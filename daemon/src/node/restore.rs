@@ -105,6 +105,7 @@ impl Node {
         }
         restoring.complete = true;
         self.put_task(org, &Task::Restore(restoring))?;
+        self.begin_histories_anew(org);
         // From now on the histories go on from here, sealed to this node as well.
         self.reseal(org)
     }

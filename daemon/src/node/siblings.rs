@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fingerpost_proto::api::{
@@ -26,8 +27,10 @@ use crate::store::SledStorage;
 /// After what went wrong for now, how long until the next try.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// Longest that an edit waits for a history that is just coming in, and how often it looks.
-const HISTORY_WAIT: Duration = Duration::from_secs(5);
+const HISTORY_WAIT: Duration = Duration::from_secs(10);
 const HISTORY_POLL: Duration = Duration::from_millis(50);
+/// After this a history is taken for lost, and a new one begins.
+const HISTORY_MAX: Duration = Duration::from_secs(30);
 
 /// Merges what siblings wrote whenever something arrives, until `stop`.
 pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) {
@@ -171,11 +174,36 @@ impl Node {
         Ok(wanted)
     }
 
-    /// Whether a history of a document is here sealed that was not tried in vain.
-    pub(super) fn awaits_history(&self, replica: &Replica<SledStorage>, key: &DocKey) -> bool {
-        let given_up = lock(&self.given_up);
+    /// Whether the history of a document that has none here may still come: it is here sealed and was not
+    /// tried in vain, or has not been waited for long. What is shown arrives a moment before it.
+    pub(super) fn awaits_history(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<bool, NodeError> {
+        if self.is_restoring(replica, key)? {
+            // It takes the place of what is written meanwhile.
+            return Ok(false);
+        }
         let sealed = replica.sealed_ids(key);
-        sealed.iter().any(|id| !given_up.contains_key(&(*key, *id)))
+        if !sealed.is_empty() {
+            let given_up = lock(&self.given_up);
+            return Ok(sealed.iter().any(|id| !given_up.contains_key(&(*key, *id))));
+        }
+        let mut missed = lock(&self.missed_since);
+        let since = *missed.entry(*key).or_insert_with(Instant::now);
+        Ok(since.elapsed() < HISTORY_MAX || !self.exchanged.load(Ordering::Acquire))
+    }
+
+    /// No longer waits for the histories of an organisation that are not here: all who could have them were
+    /// asked.
+    pub(super) fn begin_histories_anew(&self, org: &OrgId) {
+        let Some(long_ago) = Instant::now().checked_sub(HISTORY_MAX) else {
+            return;
+        };
+        let keys: Vec<DocKey> = self.replica().documents_of(org).collect();
+        let mut missed = lock(&self.missed_since);
+        missed.extend(keys.into_iter().map(|key| (key, long_ago)));
     }
 
     /// Waits a little for histories that are just coming in, so that an edit need not be refused for them.
@@ -187,7 +215,7 @@ impl Node {
             let mut pending = false;
             for key in keys {
                 let own = replica.storage().get(Table::Own, &key.to_bytes())?;
-                pending |= own.is_none() && self.awaits_history(&replica, &key);
+                pending |= own.is_none() && self.awaits_history(&replica, &key)?;
             }
             drop(replica);
             if !pending {

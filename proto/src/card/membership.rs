@@ -6,7 +6,9 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::CardError;
-use crate::certificate::{Delegated, FORMAT as CERTIFICATE_FORMAT, Invitation, Redemption, Vouch};
+use crate::certificate::{
+    Delegated, FORMAT as CERTIFICATE_FORMAT, Invitation, Redemption, Rekeying, Vouch,
+};
 use crate::ids::{CharterId, InviteId, NetworkId, OrgId};
 use crate::limits;
 use crate::signed::Carry;
@@ -45,6 +47,10 @@ pub struct Membership {
     /// Organisations that this one says it goes on for, having lost their root key.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub claims: BTreeSet<OrgId>,
+    /// In a departure alone: the older keys of the organisation, so that whoever has one of them cannot come
+    /// back as the organisation after it has left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rekeyings: Vec<Carry<Rekeying>>,
     /// Fields of later versions, carried as they are.
     #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
@@ -131,11 +137,12 @@ impl Membership {
             .collect()
     }
 
-    /// What a departure carries of it: the proof on which others may depend, and nothing of what is
-    /// said about others.
+    /// What a departure carries of it: the proof on which others may depend, the organisation's older keys,
+    /// and nothing of what is said about others.
     #[must_use]
-    pub fn for_departure(&self) -> Self {
+    pub fn for_departure(&self, rekeyings: Vec<Carry<Rekeying>>) -> Self {
         Self {
+            rekeyings,
             epoch: self.epoch,
             accepted_at_s: self.accepted_at_s,
             vouches: self.vouches.clone(),
@@ -182,6 +189,7 @@ impl Membership {
                 limits::SUCCESSIONS_PER_NETWORK_MAX,
                 "successions",
             ),
+            (self.rekeyings.len(), limits::REKEYINGS_MAX, "older keys"),
             (
                 self.claims.len(),
                 limits::SUCCESSIONS_PER_NETWORK_MAX,

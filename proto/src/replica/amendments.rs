@@ -13,6 +13,9 @@ use crate::roster::Terms;
 use crate::signed::Signed;
 use crate::storage::{Storage, Table};
 
+/// An amendment with its name.
+type Named = (CharterId, Signed<Amendment>);
+
 /// The text that a network has agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InForce {
@@ -97,10 +100,7 @@ impl<S: Storage> Replica<S> {
     ///
     /// # Errors
     /// [`ReplicaError`].
-    pub fn amendments(
-        &self,
-        network: &NetworkId,
-    ) -> Result<Vec<(CharterId, Signed<Amendment>)>, ReplicaError<S::Error>> {
+    pub fn amendments(&self, network: &NetworkId) -> Result<Vec<Named>, ReplicaError<S::Error>> {
         let mut amendments = Vec::new();
         let mut sound = true;
         self.storage

@@ -5,6 +5,7 @@ use super::{Checked, CheckedRecord, Kept, Outcome, Refusal, Replica, ReplicaErro
 use crate::certificate::{Delegation, Departure, FORMAT as CERTIFICATE_FORMAT};
 use crate::ids::{DocKey, NetworkId, OrgId, RecordId};
 use crate::keys::SecretKey;
+use crate::limits;
 use crate::record::{
     FORMAT, Hash, Instance, Record, Seen, SignedRecord, SignedRecordError, Writer, merged_clock,
 };
@@ -163,7 +164,13 @@ impl<S: Storage> Replica<S> {
         delegation: &Signed<Delegation>,
         key: &SecretKey,
     ) -> Checked {
-        let carried = membership.for_departure();
+        // What cannot be read now is not carried: the departure is worth more than the older keys.
+        let cards = self.held_cards(&org).unwrap_or_default();
+        let mut rekeyings: Vec<_> = cards.into_iter().flat_map(|card| card.rekeyings).collect();
+        rekeyings.sort();
+        rekeyings.dedup();
+        rekeyings.truncate(limits::REKEYINGS_MAX);
+        let carried = membership.for_departure(rekeyings);
         let departure = Departure {
             format: CERTIFICATE_FORMAT,
             network,

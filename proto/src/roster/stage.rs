@@ -245,9 +245,13 @@ impl<'a> Stage<'a> {
             let held = best.entry(*old).or_insert(claim);
             *held = (*held).min(claim);
         };
-        for (new, standing) in self.standings.iter().filter(|(_, it)| it.accepts()) {
+        for (new, standing) in self.standings {
+            // A key that was passed on stays passed on, also when the organisation has left.
             for old in standing.rekeyed_from.iter().filter(|old| *old != new) {
                 offer(old, (1, *new));
+            }
+            if !standing.accepts() {
+                continue;
             }
             for old in &standing.claims {
                 if self.admitted.contains(old) && self.is_voted_heir(old, new) {

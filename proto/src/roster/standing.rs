@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::{Decode, Encode};
 
 use crate::card::{Card, Membership, ProvenVouch};
-use crate::certificate::FORMAT;
+use crate::certificate::{FORMAT, Rekeying};
 use crate::ids::{CharterId, InviteId, NetworkId, OrgId};
+use crate::signed::Carry;
 
 /// What one organisation's statements say of its place in one network, and of others there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
@@ -55,6 +56,7 @@ impl Standing {
         if let Some((epoch, membership)) = departure {
             standing.left_epoch = epoch;
             standing.add_proof(membership, network, org);
+            standing.add_older_keys(&membership.rekeyings, org);
         }
         for card in cards {
             let Some(membership) = card.networks.get(network) else {
@@ -64,7 +66,7 @@ impl Standing {
                 standing.epoch = standing.epoch.max(membership.epoch);
                 standing.add_proof(membership, network, org);
                 standing.add_word(membership, org);
-                standing.add_older_keys(card, org);
+                standing.add_older_keys(&card.rekeyings, org);
             }
         }
         (standing != Self::default()).then_some(standing)
@@ -104,10 +106,9 @@ impl Standing {
             .extend(membership.claims.iter().filter(|it| *it != org));
     }
 
-    fn add_older_keys(&mut self, card: &Card, org: &OrgId) {
+    fn add_older_keys(&mut self, rekeyings: &[Carry<Rekeying>], org: &OrgId) {
         // Each key has signed for the next: the chain ends with the organisation's own.
-        let links: BTreeMap<OrgId, OrgId> = card
-            .rekeyings
+        let links: BTreeMap<OrgId, OrgId> = rekeyings
             .iter()
             .filter_map(|carried| {
                 let rekeying = carried.verified().ok()?;

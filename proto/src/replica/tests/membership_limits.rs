@@ -65,7 +65,12 @@ fn a_membership_may_say_so_much() {
         verdict(|it| it.successors = (0..count).map(|n| (org(n), vote.clone())).collect())
     };
     let claims = |count| verdict(|it| it.claims = (0..count).map(org).collect());
-    let cases: [(&dyn Fn(usize) -> Result<(), CardError>, usize, &str); 6] = [
+    type Case<'a> = (
+        &'a dyn Fn(usize) -> Result<(), CardError>,
+        usize,
+        &'static str,
+    );
+    let cases: [Case<'_>; 6] = [
         (&given, GIVEN_PER_NETWORK_MAX, "vouches for others"),
         (&invitations, INVITATIONS_PER_NETWORK_MAX, "invitations"),
         (&objections, OBJECTIONS_PER_NETWORK_MAX, "objections"),

@@ -269,3 +269,28 @@ fn a_lost_key_is_replaced_by_the_word_of_more_than_half_of_the_vouchers() {
     assert_eq!(with(&[1], true).0, Some(org(6)));
     assert_eq!(with(&[1, 2], true), replaced, "the vouchers outrank a key");
 }
+
+#[test]
+fn an_old_key_does_not_come_back_when_its_organisation_has_left() {
+    let gone = Standing {
+        epoch: 0,
+        left_epoch: 1,
+        rekeyed_from: orgs(&[3]),
+        ..standing(&[])
+    };
+    let thief = Standing {
+        epoch: 2,
+        left_epoch: 1,
+        ..standing(&[1, 2])
+    };
+    let all = [
+        (1, standing(&[])),
+        (2, standing(&[])),
+        (3, thief),
+        (4, gone),
+    ];
+    let roster = roster(&charter(&[1, 2], 2), &all);
+    assert_eq!(roster.place_of(&org(3)), Some(Place::Replaced));
+    assert_eq!(roster.place_of(&org(4)), Some(Place::Left));
+    assert_eq!(roster.member_count(), 2);
+}
