@@ -56,8 +56,10 @@ pub(crate) fn place_in_words(place: Option<Place>) -> &'static str {
 }
 
 /// The same in a word, for a narrow column.
-fn state(place: Place) -> &'static str {
-    match place {
+fn state(member: &Member) -> &'static str {
+    match member.place {
+        // An old key leaves by itself when all have taken up the new one.
+        Place::Left if heir_of(member).is_some() => "succeeded",
         Place::Member => "member",
         Place::Applicant => "waiting",
         Place::Removed => "removed",
@@ -77,13 +79,16 @@ fn listing(member: &Member) -> &'static str {
     }
 }
 
+/// Who goes on for an organisation under another key.
+fn heir_of(member: &Member) -> Option<&OrgRef> {
+    member.succession.as_ref()?.now.as_ref()
+}
+
 /// Those that go on for a member whose key was replaced: they are members in its stead.
 fn heirs(members: &[Member]) -> BTreeSet<OrgId> {
-    let replaced = members
+    members
         .iter()
-        .filter(|member| member.place == Place::Replaced);
-    replaced
-        .filter_map(|member| member.succession.as_ref()?.now.as_ref())
+        .filter_map(heir_of)
         .map(|heir| heir.id)
         .collect()
 }
@@ -118,7 +123,7 @@ fn in_words(shown: &Shown, context: &Context, now_s: u64) -> String {
         [
             member.org.name.clone(),
             member.short.clone(),
-            state(member.place).to_owned(),
+            state(member).to_owned(),
             member.since_s.map(date).unwrap_or_default(),
             grounds(member, shown.vouches_needed, &heirs),
             seen(member, now_s),

@@ -92,8 +92,9 @@ pub(crate) async fn run(org: Org, context: &Context) -> Result<(), CliError> {
             let pass: Pass = context.client.post(&target, &body).await?;
             node::tell_pass(&pass, context)?;
             context.output.talk(
-                "It holds the root key, encrypted to that node. The listing stays here until the new node \
-                 has it; then the new node can end this one's say: fingerpost node revoke",
+                "It holds the root key, encrypted to that node. When the new node has everything, it ends \
+                 this one's right to write by itself, and the key here is wiped; leave both running until \
+                 `fingerpost status` says here that it was handed over.",
             );
             Ok(())
         }

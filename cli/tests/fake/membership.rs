@@ -197,6 +197,14 @@ fn members() -> api::Members {
         now: Some(other(11, "New Key")),
         ..Default::default()
     });
+    let mut older = member(other(13, "Older Key"), Place::Left);
+    older.succession = Some(api::SucceededBy {
+        now: Some(other(14, "Newer Key")),
+        ..Default::default()
+    });
+    let mut newer = member(other(14, "Newer Key"), Place::Member);
+    newer.vouched_by = Vec::new();
+    newer.has_voice = false;
     let mut heir = member(other(11, "New Key"), Place::Member);
     heir.vouched_by = Vec::new();
     heir.has_voice = false;
@@ -209,6 +217,8 @@ fn members() -> api::Members {
             disputed,
             heir,
             second,
+            newer,
+            older,
             member(other(8, "South Aid"), Place::Applicant),
             replaced,
         ],

@@ -35,6 +35,7 @@ fn org_use_hand_over_and_rekey_say_what_comes_next() {
         &[
             "fingerpost node join PASS",
             "It holds the root key, encrypted",
+            "by itself, and the key here is wiped",
         ],
     );
     assert_eq!(document(&fake, &args)["pass"], "fingerpostpass1_abc");
