@@ -88,7 +88,7 @@ pub(crate) fn parse_node(text: &str) -> Result<NodeId, CliError> {
     text.parse().map_err(|error| {
         CliError::usage(
             format!("Which node? {error}."),
-            "On the other machine, `fingerpost status` shows its node id in full under \"This node\".",
+            "On the other machine, `fingerpost node id` prints its node id in full.",
         )
     })
 }

@@ -25,7 +25,10 @@ pages! {
     getting_started: "docs/guide/getting-started.md",
     listing: "docs/guide/listing.md",
     searching: "docs/guide/searching.md",
-    networks: "docs/guide/networks.md",
+    a_network_from_beginning_to_end: "docs/guide/a-network-from-beginning-to-end.md",
+    joining: "docs/guide/joining.md",
+    leaving: "docs/guide/leaving.md",
+    keys: "docs/guide/keys.md",
     troubleshooting: "docs/guide/troubleshooting.md",
 }
 

@@ -86,7 +86,7 @@ fn founders(typed: &[String]) -> Result<Vec<OrgId>, CliError> {
         text.parse::<OrgId>().map_err(|error| {
             CliError::usage(
                 format!("Which founder? {error}."),
-                "Ask each founder for the full id that `fingerpost org list --json` shows there.",
+                "Ask each founder for the full id that `fingerpost org id` prints there.",
             )
         })
     });

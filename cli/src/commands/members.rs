@@ -1,7 +1,10 @@
 //! `fingerpost members`
 
+use std::collections::BTreeSet;
+
 use clap::Args;
-use fingerpost_proto::api::{self, Member, Waiting};
+use fingerpost_proto::api::{self, Member, OrgRef, Waiting};
+use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::roster::Place;
 use serde::Serialize;
 
@@ -9,7 +12,7 @@ use crate::client::Target;
 use crate::commands::waiting::vouches;
 use crate::commands::{Context, InNetwork};
 use crate::error::CliError;
-use crate::output::words::{DATE_FROM_S, ago_or_never, date, now_s, pause, succession};
+use crate::output::words::{DATE_FROM_S, ago_or_never, date, names, now_s, pause, succession};
 use crate::output::{one_line, table};
 
 #[derive(Debug, Args)]
@@ -53,8 +56,10 @@ pub(crate) fn place_in_words(place: Option<Place>) -> &'static str {
 }
 
 /// The same in a word, for a narrow column.
-fn state(place: Place) -> &'static str {
-    match place {
+fn state(member: &Member) -> &'static str {
+    match member.place {
+        // An old key leaves by itself when all have taken up the new one.
+        Place::Left if heir_of(member).is_some() => "succeeded",
         Place::Member => "member",
         Place::Applicant => "waiting",
         Place::Removed => "removed",
@@ -66,10 +71,38 @@ fn state(place: Place) -> &'static str {
 /// Whether the latest listing of a member is held. Of others a node holds none.
 fn listing(member: &Member) -> &'static str {
     match (member.place, member.latest_held, member.services) {
+        (Place::Member, true, 0) if !member.own => "none yet",
         (Place::Member, true, _) => "latest",
         (Place::Member, false, 0) => "not yet",
         (Place::Member, false, _) => "older",
         _ => "",
+    }
+}
+
+/// Who goes on for an organisation under another key.
+fn heir_of(member: &Member) -> Option<&OrgRef> {
+    member.succession.as_ref()?.now.as_ref()
+}
+
+/// Those that go on for a member whose key was replaced: they are members in its stead.
+fn heirs(members: &[Member]) -> BTreeSet<OrgId> {
+    members
+        .iter()
+        .filter_map(heir_of)
+        .map(|heir| heir.id)
+        .collect()
+}
+
+/// On what its membership rests: its vouches, unless it needs none.
+fn grounds(member: &Member, needed: u32, heirs: &BTreeSet<OrgId>) -> String {
+    let counting = member.vouched_by.iter().filter(|vouch| vouch.counts);
+    let vouchers: Vec<OrgRef> = counting.map(|vouch| vouch.org.clone()).collect();
+    match (member.place, vouchers.is_empty()) {
+        (Place::Member, true) if member.anchor => "needs none".to_owned(),
+        // "1 of 2" would read as if one were missing.
+        (Place::Member, false) if member.anchor => format!("needs none; has {}", names(&vouchers)),
+        (Place::Member, true) if heirs.contains(&member.org.id) => "by succession".to_owned(),
+        _ => vouches(&member.vouched_by, needed),
     }
 }
 
@@ -84,23 +117,20 @@ fn seen(member: &Member, now_s: u64) -> String {
 }
 
 fn in_words(shown: &Shown, context: &Context, now_s: u64) -> String {
+    let members = &shown.members.members;
+    let heirs = heirs(members);
     let row = |member: &Member| {
-        let vouched = match member.anchor {
-            true if member.vouched_by.is_empty() => "needs none".to_owned(),
-            _ => vouches(&member.vouched_by, shown.vouches_needed),
-        };
         [
             member.org.name.clone(),
             member.short.clone(),
-            state(member.place).to_owned(),
+            state(member).to_owned(),
             member.since_s.map(date).unwrap_or_default(),
-            vouched,
+            grounds(member, shown.vouches_needed, &heirs),
             seen(member, now_s),
             listing(member).to_owned(),
         ]
     };
     let header = ["name", "id", "state", "since", "vouches", "seen", "listing"];
-    let members = &shown.members.members;
     let mut text = table(&context.output, header, members.iter().map(row));
     let remarks: String = members.iter().map(remarks).collect();
     if !remarks.is_empty() {

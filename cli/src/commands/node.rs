@@ -1,16 +1,18 @@
-//! `fingerpost node list|add|join|revoke`
+//! `fingerpost node id|list|add|join|revoke`
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use fingerpost_proto::api::{
-    AddNode, LastCounted, NodeInfo, Nodes, OrgInfo, Pass, RevokeNode, Revoked, UsePass,
+    AddNode, LastCounted, NodeInfo, Nodes, OrgInfo, Pass, RevokeNode, Revoked, Status, UsePass,
 };
 use fingerpost_proto::certificate::Role;
+use fingerpost_proto::ids::NodeId;
+use serde::Serialize;
 
 use crate::client::Target;
 use crate::commands::Context;
 use crate::error::CliError;
 use crate::input::{confirmation, parse_node, read_text, same_name};
-use crate::output::words::{ago_or_never, date, moment, now_s};
+use crate::output::words::{ago, ago_or_never, date, moment, now_s};
 use crate::output::{one_line, table};
 
 /// Longest pass that is read, in bytes, with white space around it.
@@ -18,11 +20,13 @@ const PASS_MAX_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {
+    /// Print this node's full id, which others need to add it or to hand an organisation over to it
+    Id,
     /// List the nodes that may write for your organisation
     List,
     /// Let another node write for your organisation; prints a pass for that node
     Add {
-        /// The full id that `fingerpost status` shows there
+        /// Its full id, which `fingerpost node id` prints there
         #[arg(value_name = "NODE_ID")]
         node: String,
         /// What it may write: an editor the listing and the board, an admin also who belongs to what
@@ -70,7 +74,7 @@ impl From<Writes> for Role {
 impl Node {
     /// Whether `--org` can say which organisation is meant.
     pub(crate) fn takes_org(&self) -> bool {
-        !matches!(self, Self::Join(_))
+        !matches!(self, Self::Id | Self::Join(_))
     }
 }
 
@@ -84,6 +88,7 @@ pub(crate) fn role_in_words(role: Role) -> &'static str {
 
 pub(crate) async fn run(node: Node, context: &Context) -> Result<(), CliError> {
     match node {
+        Node::Id => id(context).await,
         Node::List => {
             let nodes = nodes(context).await?;
             context
@@ -104,6 +109,20 @@ pub(crate) async fn run(node: Node, context: &Context) -> Result<(), CliError> {
     }
 }
 
+/// This node's id.
+#[derive(Serialize)]
+struct ThisNode {
+    node: NodeId,
+}
+
+async fn id(context: &Context) -> Result<(), CliError> {
+    let status: Status = context.client.get(&Target::new(&["status"])).await?;
+    let this = ThisNode { node: status.node };
+    context
+        .output
+        .emit(&this, |this| format!("{}\n", this.node))
+}
+
 async fn nodes(context: &Context) -> Result<Nodes, CliError> {
     context.client.get(&context.target(&["nodes"])).await
 }
@@ -116,12 +135,19 @@ fn in_words(nodes: &Nodes, context: &Context, now_s: u64) -> String {
             None if node.connected => "connected".to_owned(),
             None => format!("seen {}", ago_or_never(node.last_exchange_s, now_s)),
         };
+        // Of a node whose delegation is not held any more, neither role nor beginning is known.
+        let (role, since) = match node.since_s {
+            0 => (String::new(), String::new()),
+            since_s => (role_in_words(node.role).to_owned(), date(since_s)),
+        };
+        // None is no proof that it never wrote: others may have written since, and only that is kept.
+        let written = node.last_written_s.map(|at_s| ago(at_s, now_s));
         [
             node.short.clone(),
-            role_in_words(node.role).to_owned(),
-            date(node.since_s),
+            role,
+            since,
             state,
-            ago_or_never(node.last_written_s, now_s),
+            written.unwrap_or_default(),
         ]
     };
     let header = ["node", "role", "since", "state", "last written"];

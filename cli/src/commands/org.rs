@@ -1,4 +1,4 @@
-//! `fingerpost org create|list|use|hand-over|rekey`
+//! `fingerpost org create|list|id|use|hand-over|rekey`
 
 use clap::Subcommand;
 use fingerpost_proto::api::{
@@ -8,7 +8,7 @@ use fingerpost_proto::api::{
 use crate::client::Target;
 use crate::commands::{Context, node};
 use crate::error::CliError;
-use crate::input::{confirmation, parse_node};
+use crate::input::{confirmation, own_org, parse_node};
 use crate::output::words::count;
 use crate::output::{one_line, table};
 
@@ -25,6 +25,12 @@ pub(crate) enum Org {
     },
     /// List the organisations that this node holds
     List,
+    /// Print the full id of an organisation, which others need to name it as a founder
+    Id {
+        /// Which of this node's, by name or id [default: the current one]
+        #[arg(value_name = "ORG")]
+        organisation: Option<String>,
+    },
     /// Choose the organisation that commands mean unless they name another
     Use {
         /// One of this node's, by name or id
@@ -36,7 +42,7 @@ pub(crate) enum Org {
         /// Which, by name or id
         #[arg(value_name = "ORG")]
         organisation: String,
-        /// The new node, by the full id that `fingerpost status` shows there
+        /// The new node, by the full id that `fingerpost node id` prints there
         #[arg(long, value_name = "NODE")]
         to: String,
     },
@@ -54,7 +60,7 @@ pub(crate) enum Org {
 impl Org {
     /// Whether `--org` can say which organisation is meant.
     pub(crate) fn takes_org(&self) -> bool {
-        matches!(self, Self::Rekey { .. })
+        matches!(self, Self::Id { .. } | Self::Rekey { .. })
     }
 }
 
@@ -62,6 +68,11 @@ pub(crate) async fn run(org: Org, context: &Context) -> Result<(), CliError> {
     match org {
         Org::Create { name, identifiers } => create(CreateOrg { name, identifiers }, context).await,
         Org::List => list(context).await,
+        Org::Id { organisation } => {
+            let org = context.org_or(organisation)?;
+            let found = own_org(context, org.as_deref()).await?;
+            context.output.emit(&found, |org| format!("{}\n", org.id))
+        }
         Org::Use { organisation } => {
             let body = UseOrg { org: organisation };
             let target = Target::new(&["orgs", "use"]);
@@ -81,8 +92,9 @@ pub(crate) async fn run(org: Org, context: &Context) -> Result<(), CliError> {
             let pass: Pass = context.client.post(&target, &body).await?;
             node::tell_pass(&pass, context)?;
             context.output.talk(
-                "It holds the root key, encrypted to that node. The listing stays here until the new node \
-                 has it; then the new node can end this one's say: fingerpost node revoke",
+                "It holds the root key, encrypted to that node. When the new node has everything, it ends \
+                 this one's right to write by itself, and the key here is wiped; leave both running until \
+                 `fingerpost status` says here that it was handed over.",
             );
             Ok(())
         }
@@ -100,11 +112,10 @@ async fn create(body: CreateOrg, context: &Context) -> Result<(), CliError> {
         .output
         .emit(&created, |org| format!("{}\n", org.id))?;
     context.output.talk(&format!(
-        "{} was created ({}). Its key lies in the keys directory of {}: keep a copy of that \
-         directory in a safe place.\nNext, fill its listing: fingerpost listing import FILE",
+        "{} was created ({}). Whoever loses its key loses it: print the key and lock it away, with: \
+         fingerpost key print\nNext, fill its listing: fingerpost listing import FILE",
         one_line(&created.name),
         created.short,
-        context.client.home_dir().display(),
     ));
     Ok(())
 }
@@ -160,7 +171,8 @@ async fn rekey(
 ) -> Result<(), CliError> {
     let org = context.org_or(organisation)?;
     let warning = "The organisation gets a new root key and so a new id, which takes the place of the old one \
-                   everywhere. Its paper key, key files and other nodes are made anew afterwards.";
+                   everywhere. Its other nodes follow by themselves; its paper key and key files must be made \
+                   anew afterwards.";
     let confirm = confirmation(confirm, context, warning, "give it a new key")?;
     let target = Target::new(&["orgs", "rekey"]).with("org", org);
     let rekeyed: Rekeyed = context.client.post(&target, &Rekey { confirm }).await?;
@@ -168,9 +180,9 @@ async fn rekey(
         .output
         .emit(&rekeyed, |rekeyed| format!("{}\n", rekeyed.organisation.id))?;
     context.output.talk(&format!(
-        "{} goes on as {}; what was {} leads there. The old paper key and key files are of no use any \
-         more: make new ones with fingerpost key print and fingerpost key export, and add its other nodes \
-         again with fingerpost node add.",
+        "{} goes on as {}; what was {} leads there. Its other nodes follow by themselves. The old paper \
+         key and key files are of no use any more: make new ones with fingerpost key print and fingerpost \
+         key export.",
         one_line(&rekeyed.organisation.name),
         rekeyed.organisation.short,
         rekeyed.old.short(),

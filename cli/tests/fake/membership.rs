@@ -165,6 +165,9 @@ fn members() -> api::Members {
     founder.anchor = true;
     founder.own = true;
     founder.vouched_by = Vec::new();
+    let mut second = member(other(12, "Second Founder"), Place::Member);
+    second.anchor = true;
+    second.has_voice = false;
     let mut disputed = member(other(7, "Aid & Co"), Place::Member);
     disputed.latest_held = false;
     disputed.blocked = true;
@@ -189,13 +192,35 @@ fn members() -> api::Members {
         clients_to: vec![other(8, "South Aid")],
         ..Default::default()
     });
+    let mut replaced = member(other(10, "Old Key"), Place::Replaced);
+    replaced.succession = Some(api::SucceededBy {
+        now: Some(other(11, "New Key")),
+        ..Default::default()
+    });
+    let mut older = member(other(13, "Older Key"), Place::Left);
+    older.succession = Some(api::SucceededBy {
+        now: Some(other(14, "Newer Key")),
+        ..Default::default()
+    });
+    let mut newer = member(other(14, "Newer Key"), Place::Member);
+    newer.vouched_by = Vec::new();
+    newer.has_voice = false;
+    let mut heir = member(other(11, "New Key"), Place::Member);
+    heir.vouched_by = Vec::new();
+    heir.has_voice = false;
+    heir.services = 0;
     api::Members {
         network: network_id(),
         name: "North West".into(),
         members: vec![
             founder,
             disputed,
+            heir,
+            second,
+            newer,
+            older,
             member(other(8, "South Aid"), Place::Applicant),
+            replaced,
         ],
     }
 }

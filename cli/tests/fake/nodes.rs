@@ -83,7 +83,21 @@ pub(super) fn org_info() -> api::OrgInfo {
 }
 
 fn nodes() -> api::Nodes {
-    let info = |node: NodeId, this, revoked_at_s| api::NodeInfo {
+    let mut unknown = info(NodeId::from_bytes([12; 32]), false, Some(1_810_000_000));
+    unknown.since_s = 0;
+    unknown.last_written_s = None;
+    api::Nodes {
+        organisation: org(),
+        nodes: vec![
+            info(NodeId::from_bytes([2; 32]), true, None),
+            info(node(), false, Some(1_800_000_000)),
+            unknown,
+        ],
+    }
+}
+
+fn info(node: NodeId, this: bool, revoked_at_s: Option<u64>) -> api::NodeInfo {
+    api::NodeInfo {
         node,
         short: node.short(),
         role: Role::Editor,
@@ -93,13 +107,6 @@ fn nodes() -> api::Nodes {
         connected: false,
         last_exchange_s: None,
         last_written_s: Some(1_790_000_000),
-    };
-    api::Nodes {
-        organisation: org(),
-        nodes: vec![
-            info(NodeId::from_bytes([2; 32]), true, None),
-            info(node(), false, Some(1_800_000_000)),
-        ],
     }
 }
 

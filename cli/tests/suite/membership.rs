@@ -53,7 +53,7 @@ fn found_refuses_what_could_never_admit_anybody() {
     let (_, talk) = streams(&fake.run(&[&args[..], &twice].concat()), 2);
     has(&talk, &["and 2 founders", "Name 1 more founder with"]);
     let (_, talk) = streams(&fake.run(&["found", "N", "--founder", "org1qqqq"]), 2);
-    has(&talk, &["Which founder?", "fingerpost org list --json"]);
+    has(&talk, &["Which founder?", "fingerpost org id"]);
     assert_eq!(fake.requests().len(), 0);
 }
 
@@ -93,7 +93,7 @@ fn charter_show_says_who_accepted_what_and_when_and_what_lacks() {
         &[
             "1 vouch needed to join; 3 members have a voice",
             "Meet once a year.",
-            "The founding text is accepted by: Crèche [31mAid2J (2026-09-21), Aid & Co (2026-09-21)\n",
+            "The founding text is accepted by: Crèche [31mAid2J (2026-09-21), Aid & Co (2026-09-21), New Key (2026-09-21), Second Founder (2026-09-21), Newer Key (2026-09-21)\n",
             "Accepted by: Crèche [31mAid2J (2027-01-15)",
             "1 of 2 acceptances needed; 1 lacking. Not yet: Aid & Co\n",
             "  - vouches needed: 1\n  + vouches needed: 2\n",
@@ -104,7 +104,7 @@ fn charter_show_says_who_accepted_what_and_when_and_what_lacks() {
     let shown = document(&fake, &["charter", "show"]);
     assert_eq!(shown["accepted"][1]["name"], "Aid & Co");
     assert_eq!(shown["accepted"][1]["at_s"], 1_790_000_000);
-    assert_eq!(shown["accepted"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["accepted"].as_array().unwrap().len(), 5);
     assert_eq!(shown["proposed"][0]["needed"], 2);
 }
 
@@ -270,6 +270,16 @@ fn members_shows_the_whole_of_each() {
             "Aid & Co has its last day on 2027-03-31; people can turn to South Aid (org1",
         ],
     );
+    let row = |name: &str| data.lines().find(|line| line.starts_with(name)).unwrap();
+    has(row("New Key"), &["by succession", "none yet"]);
+    has(
+        row("Second Founder"),
+        &["needs none; has Crèche [31mAid2J  "],
+    );
+    has(row("Newer Key"), &["by succession", "latest"]);
+    has(row("Older Key"), &["succeeded"]);
+    has(row("Old Key"), &["succeeded", "1 of 2: Crèche"]);
+    assert!(!row("Aid & Co").contains("by succession"), "{data}");
     let shown = document(&fake, &["members"]);
     assert_eq!(shown["vouches_needed"], 2);
     assert_eq!(shown["members"][1]["objections_needed"], 2);

@@ -35,6 +35,7 @@ fn org_use_hand_over_and_rekey_say_what_comes_next() {
         &[
             "fingerpost node join PASS",
             "It holds the root key, encrypted",
+            "by itself, and the key here is wiped",
         ],
     );
     assert_eq!(document(&fake, &args)["pass"], "fingerpostpass1_abc");
@@ -42,9 +43,55 @@ fn org_use_hand_over_and_rekey_say_what_comes_next() {
     let args = ["org", "rekey", "--confirm", "Aid"];
     let (data, talk) = done(&fake, &args);
     assert_eq!(data, format!("{}\n", OrgId::from_bytes([1; 32])));
-    has(&talk, &["fingerpost key print", "fingerpost node add"]);
+    has(
+        &talk,
+        &[
+            "Its other nodes follow by themselves",
+            "fingerpost key print",
+        ],
+    );
+    assert!(!talk.contains("node add"), "{talk}");
     let (_, talk) = streams(&fake.run(&["org", "rekey"]), 2);
     has(&talk, &["must be confirmed", "--confirm"]);
+}
+
+#[test]
+fn ids_are_printed_whole_and_alone() {
+    let fake = Fake::contented();
+    let node = NodeId::from_bytes([2; 32]).to_string();
+    let (data, talk) = done(&fake, &["node", "id"]);
+    assert_eq!((data, talk.as_str()), (format!("{node}\n"), ""));
+    assert_eq!(document(&fake, &["node", "id"])["node"], node);
+
+    let org = OrgId::from_bytes([1; 32]).to_string();
+    for args in [&["org", "id"][..], &["org", "id", &org]] {
+        let (data, talk) = done(&fake, args);
+        assert_eq!((data, talk.as_str()), (format!("{org}\n"), ""));
+    }
+    assert_eq!(document(&fake, &["org", "id"])["id"], org);
+    let (_, talk) = streams(&fake.run(&["org", "id", "Nobody"]), 4);
+    has(
+        &talk,
+        &["holds no such organisation", "fingerpost org list"],
+    );
+}
+
+#[test]
+fn a_new_organisation_is_told_to_print_its_key() {
+    let (_, talk) = done(&Fake::contented(), &["org", "create", "--name", "Aid"]);
+    has(
+        &talk,
+        &["Whoever loses its key loses it", "fingerpost key print"],
+    );
+}
+
+#[test]
+fn node_list_leaves_blank_what_is_not_known() {
+    let (data, _) = done(&Fake::contented(), &["node", "list"]);
+    let row = data.lines().last().unwrap();
+    let short = NodeId::from_bytes([12; 32]).short();
+    let words: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(words, [short.as_str(), "revoked", "on", "2027-05-11"]);
 }
 
 #[test]
@@ -64,7 +111,7 @@ fn node_list_and_add() {
     has(&talk, &["Only that node can read it"]);
     let short = NodeId::from_bytes([6; 32]).short();
     let (_, talk) = streams(&fake.run(&["node", "add", &short]), 2);
-    has(&talk, &["full identifier is needed", "fingerpost status"]);
+    has(&talk, &["full identifier is needed", "fingerpost node id"]);
 }
 
 #[test]
