@@ -13,6 +13,9 @@ use crate::roster::Terms;
 use crate::signed::Signed;
 use crate::storage::{Storage, Table};
 
+/// Amendments with the ids of their texts.
+pub type Proposals = Vec<(CharterId, Signed<Amendment>)>;
+
 /// The text that a network has agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InForce {
@@ -97,10 +100,7 @@ impl<S: Storage> Replica<S> {
     ///
     /// # Errors
     /// [`ReplicaError`].
-    pub fn amendments(
-        &self,
-        network: &NetworkId,
-    ) -> Result<Vec<(CharterId, Signed<Amendment>)>, ReplicaError<S::Error>> {
+    pub fn amendments(&self, network: &NetworkId) -> Result<Proposals, ReplicaError<S::Error>> {
         let mut amendments = Vec::new();
         let mut sound = true;
         self.storage

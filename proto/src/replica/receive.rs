@@ -378,12 +378,8 @@ impl<S: Storage> Replica<S> {
             return Ok(());
         }
         for (id, network) in &self.networks {
-            let departure = match network.departures.contains_key(&key.org) {
-                true => self.held_departure(id, &key.org)?,
-                false => None,
-            };
-            let departure = departure.as_ref().map(|(epoch, held)| (*epoch, held));
-            let standing = Standing::of(id, &key.org, &cards, departure);
+            let departed = self.departed(id, &key.org)?;
+            let standing = Standing::of(id, &key.org, &cards, departed);
             if network.standings.get(&key.org) != standing.as_ref() {
                 writes.put_standing(*id, key.org, standing);
             }

@@ -134,15 +134,14 @@ impl World {
                 wanted.extend(more);
             }
         }
-        let (_, view) = first.ok_or("nobody takes part at the end")?;
+        let (node, view) = first.ok_or("nobody takes part at the end")?;
         self.report.nodes = honest;
         self.report.compared = compared;
         self.report.places.clear();
         for place in view.places.values() {
             *self.report.places.entry(format!("{place:?}")).or_default() += 1;
         }
-        self.report.texts = view.chain.len();
-        self.report.heirs = view.heirs.len();
+        self.report.effects = self.effects(node);
         Ok(())
     }
 
