@@ -13,7 +13,7 @@ use fingerpost_proto::ticket::Ticket;
 use super::world::World;
 
 /// More vouches than any text asks for only make cards long.
-const VOUCHES_CARRIED_MAX: usize = 3;
+const VOUCHES_CARRIED_MAX: usize = 4;
 /// These organisations draw most objections, so that some have a majority against them.
 const UNPOPULAR: [usize; 3] = [8, 15, 29];
 /// Who cannot do one thing tries another, so often.
@@ -22,7 +22,7 @@ const TRIES: usize = 6;
 impl World {
     /// Somebody does something.
     pub(super) fn act(&mut self) {
-        if self.founded < self.plan.organisations && self.random.chance(150) {
+        if self.founded < self.plan.organisations && self.random.chance(100) {
             self.newcomer();
             return;
         }
@@ -58,8 +58,8 @@ impl World {
             0..200 => self.vouch(node),
             200..275 => self.object(node).then_some("object"),
             275..290 => self.withdraw(node).then_some("withdraw"),
-            290..302 => self.leave(node).then_some("leave"),
-            302..310 => self.propose(node).then_some("propose"),
+            290..296 => self.leave(node).then_some("leave"),
+            296..310 => self.propose(node).then_some("propose"),
             310..570 => self.accept(node).then_some("accept"),
             570..576 => self.rekey(node).then_some("rekey"),
             576..584 => self.claim(node).then_some("claim"),
@@ -100,16 +100,20 @@ impl World {
         let mut card = self.own_card(node);
         let mut membership = card.networks.remove(&self.network).unwrap_or_default();
         let changed = change(&mut card, &mut membership);
-        if changed {
-            card.networks.insert(self.network, membership);
+        card.networks.insert(self.network, membership);
+        // Who has said all that a card has room for says no more.
+        let fits = changed && card.check().is_ok();
+        if fits {
             self.publish_card(node, card);
         }
-        changed
+        fits
     }
 
     /// An organisation joins, with an invitation (perhaps one that was used already) or with nothing.
     fn newcomer(&mut self) {
-        let inviter = self.random.below(self.orgs.len() as u64) as usize;
+        let Some(inviter) = (0..TRIES).find_map(|_| self.some_member()) else {
+            return;
+        };
         let root = SecretKey::from_seed(&self.random.bytes());
         let now_s = super::world::EPOCH_S + self.now;
         let mut membership = Membership::default();
@@ -126,9 +130,9 @@ impl World {
             };
             let ticket = again.unwrap_or_else(|| {
                 let seed = SecretKey::from_seed(&self.random.bytes());
-                let node_key = &self.nodes[node].key;
                 let until_s = now_s + 7 * 86_400;
                 let delegation = self.delegation(node);
+                let node_key = &self.nodes[node].key;
                 Ticket::issue(
                     self.network,
                     delegation,
@@ -150,9 +154,20 @@ impl World {
         self.count(kind);
     }
 
+    /// An organisation that takes itself for a member, if the first that comes along is one.
+    fn some_member(&mut self) -> Option<usize> {
+        let org = self.random.below(self.orgs.len() as u64) as usize;
+        let node = self.able_node(org)?;
+        self.is_member(node).then_some(org)
+    }
+
     /// Puts a vouch on the card, for somebody who waits or for anybody.
     fn vouch(&mut self, node: usize) -> Option<&'static str> {
         let network = self.network;
+        // The word of others counts for nothing yet.
+        if !self.random.chance(100) && !self.is_member(node) {
+            return None;
+        }
         let roster = self.nodes[node].replica.roster(&network)?;
         let waiting = self.random.chance(700);
         let all = roster.places();
@@ -206,10 +221,25 @@ impl World {
         let Some(mut membership) = card.networks.remove(&network) else {
             return false;
         };
-        let before = (membership.vouches.len(), membership.given.len());
+        let given = membership.given.len();
+        let mut carried = false;
+        let roster = self.nodes[node].replica.roster(&network);
         for (voucher, vouch) in ready {
+            if membership.vouches.contains_key(&voucher) {
+                continue;
+            }
+            // What counts takes the place of what does not.
+            if membership.vouches.len() >= VOUCHES_CARRIED_MAX
+                && let Some(roster) = roster
+            {
+                let idle = |it: &&OrgId| !roster.is_admitted(it);
+                let idle = membership.vouches.keys().find(idle).copied();
+                idle.filter(|_| roster.is_admitted(&voucher))
+                    .map(|idle| membership.vouches.remove(&idle));
+            }
             if membership.vouches.len() < VOUCHES_CARRIED_MAX {
-                membership.vouches.entry(voucher).or_insert(vouch);
+                membership.vouches.insert(voucher, vouch);
+                carried = true;
             }
         }
         let replica = &self.nodes[node].replica;
@@ -217,7 +247,7 @@ impl World {
             let carried = replica.standing(&network, subject);
             !carried.is_some_and(|it| it.vouches.iter().any(|vouch| vouch.voucher == own))
         });
-        let changed = before != (membership.vouches.len(), membership.given.len());
+        let changed = carried || given != membership.given.len();
         if changed {
             card.networks.insert(network, membership);
             self.publish_card(node, card);

@@ -60,7 +60,7 @@ impl Plan {
             loss_per_mille: random.between(50, 600),
             duplicate_per_mille: random.between(0, 300),
             delay_max: random.between(1, 400),
-            session_per_mille: random.between(60, 140),
+            session_per_mille: random.between(30, 90),
             cut_per_mille: random.between(0, 300),
             crash_per_mille: random.between(2, 20),
             partition_every: random.between(200, 2_000),
@@ -98,6 +98,8 @@ pub(super) struct Node {
     /// Nodes reach those on their own side.
     pub(super) side: u64,
     pub(super) clock_off_s: u64,
+    /// Under which organisation's key it writes, with the delegation.
+    pub(super) delegation: Option<(usize, Signed<Delegation>)>,
 }
 
 /// What happened in a run.
@@ -300,11 +302,24 @@ impl World {
             stolen: false,
             side,
             clock_off_s: self.random.below(500),
+            delegation: None,
         });
         self.flush(self.nodes.len() - 1);
     }
 
-    pub(super) fn delegation(&self, node: usize) -> Signed<Delegation> {
+    pub(super) fn delegation(&mut self, node: usize) -> Signed<Delegation> {
+        let org = self.nodes[node].org;
+        if let Some((under, delegation)) = &self.nodes[node].delegation
+            && *under == org
+        {
+            return delegation.clone();
+        }
+        let delegation = self.delegate(node);
+        self.nodes[node].delegation = Some((org, delegation.clone()));
+        delegation
+    }
+
+    fn delegate(&self, node: usize) -> Signed<Delegation> {
         let root = &self.orgs[self.nodes[node].org].root;
         let delegation = Delegation {
             format: FORMAT,
@@ -361,8 +376,10 @@ impl World {
     pub(super) fn publish_card(&mut self, node: usize, mut card: Card) {
         let siblings = self.orgs[self.nodes[node].org].nodes.clone();
         let honest = siblings.iter().filter(|node| !self.nodes[**node].stolen);
+        let honest: Vec<usize> = honest.copied().collect();
         card.delegations = honest
-            .map(|node| Carry::new(&self.delegation(*node)))
+            .into_iter()
+            .map(|node| Carry::new(&self.delegation(node)))
             .collect();
         card.check().expect("within the limits");
         let bytes = card.to_bytes();
