@@ -280,7 +280,11 @@ impl<'a> Page<'a> {
             false => (command.to_owned(), Vec::new()),
         };
         let printed = self.shell(&command, true)?;
-        for job in killed {
+        // One that is suspended, or goes on, does not end.
+        let ends = !["kill -STOP", "kill -CONT"]
+            .iter()
+            .any(|signal| command.starts_with(signal));
+        for job in killed.into_iter().filter(|_| ends) {
             self.wait_for_end(job)?;
         }
         Ok((printed.text, printed.code != 0))

@@ -13,8 +13,8 @@ use crate::roster::Terms;
 use crate::signed::Signed;
 use crate::storage::{Storage, Table};
 
-/// An amendment with its name.
-type Named = (CharterId, Signed<Amendment>);
+/// Amendments with the ids of their texts.
+pub type Proposals = Vec<(CharterId, Signed<Amendment>)>;
 
 /// The text that a network has agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl<S: Storage> Replica<S> {
     ///
     /// # Errors
     /// [`ReplicaError`].
-    pub fn amendments(&self, network: &NetworkId) -> Result<Vec<Named>, ReplicaError<S::Error>> {
+    pub fn amendments(&self, network: &NetworkId) -> Result<Proposals, ReplicaError<S::Error>> {
         let mut amendments = Vec::new();
         let mut sound = true;
         self.storage

@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 
-use super::item::departure_id;
+use super::item::{departure_id, departure_membership};
+use super::network::Departed;
 use super::receive::Received;
 use super::writes::Writes;
 use super::{
     Accepted, CheckedDeparture, Outcome, Refusal, Replica, ReplicaError, delegation_key,
-    departure_membership, node_org_key, standing_key, view,
+    node_org_key, standing_key, view,
 };
-use crate::card::Membership;
 use crate::certificate::Departure;
 use crate::ids::{DocKey, DocName, NetworkId, OrgId, RecordId};
 use crate::limits;
@@ -28,16 +28,9 @@ impl<S: Storage> Replica<S> {
             return Ok(known);
         }
         let (network, org) = (departure.network, departure.org);
-        // Epochs count from 1: there is nothing that epoch 0 could end.
-        let membership = departure_membership(departure).filter(|_| departure.epoch > 0);
-        let Some(membership) = membership else {
-            return Ok(Outcome::Refused(Refusal::Certificate(
-                crate::signed::SignedError::Malformed(crate::cbor::CborError::Malformed).into(),
-            )));
-        };
         let cards = self.held_cards(&org)?;
-        let standing = Standing::of(&network, &org, &cards, Some((departure.epoch, &membership)))
-            .unwrap_or_default();
+        let departed = Standing::of_departure(&network, &org, departure.epoch, &item.membership);
+        let standing = Standing::of(&network, &org, &cards, Some(&departed)).unwrap_or_default();
         let vouches = standing.vouches.clone();
         let room = self
             .networks
@@ -47,7 +40,8 @@ impl<S: Storage> Replica<S> {
             return Ok(Outcome::Refused(Refusal::TooManyApplicants));
         }
         let mut writes = Writes::default();
-        writes.put_departure(network, org, id, crate::cbor::to_vec(&item.to_item()));
+        let stored = crate::cbor::to_vec(&item.to_item());
+        writes.put_departure(network, org, Departed::proving(id, departed), stored);
         for stranger in self.strangers_after(&network, &org, &standing) {
             let keys: Vec<DocKey> = self.documents_of(&stranger).collect();
             for key in keys {
@@ -78,7 +72,7 @@ impl<S: Storage> Replica<S> {
         let held = network.departures.get(&departure.org)?;
         match (
             departure.epoch.cmp(&network.left_epoch(&departure.org)),
-            id.cmp(held),
+            id.cmp(&held.id),
         ) {
             (_, Ordering::Equal) => Some(Outcome::AlreadyKnown),
             (Ordering::Less, _) | (Ordering::Equal, Ordering::Greater) => Some(Outcome::Dominated),
@@ -86,25 +80,31 @@ impl<S: Storage> Replica<S> {
         }
     }
 
-    /// The epoch and the membership of the departure that is held.
-    pub(super) fn held_departure(
+    /// What the departure proves that is held; `None` if there is none.
+    pub(super) fn departed(
         &self,
         network: &NetworkId,
         org: &OrgId,
-    ) -> Result<Option<(u32, Membership)>, ReplicaError<S::Error>> {
+    ) -> Result<Option<&Standing>, ReplicaError<S::Error>> {
+        let held = self.networks.get(network);
+        let held = held.and_then(|known| known.departures.get(org));
+        held.map(|held| held.proof(|| self.read_departed(network, org)))
+            .transpose()
+    }
+
+    fn read_departed(
+        &self,
+        network: &NetworkId,
+        org: &OrgId,
+    ) -> Result<Standing, ReplicaError<S::Error>> {
         let damaged = || ReplicaError::Damaged(Table::Departures);
-        match self
-            .storage
-            .get(Table::Departures, &standing_key(network, org))?
-        {
-            None => Ok(None),
-            Some(bytes) => {
-                let held = view::stored_departure(&bytes).ok_or_else(damaged)?;
-                let departure = held.departure.get();
-                let membership = departure_membership(departure).ok_or_else(damaged)?;
-                Ok(Some((departure.epoch, membership)))
-            }
-        }
+        let key = standing_key(network, org);
+        let bytes = self.storage.get(Table::Departures, &key)?;
+        let held = bytes.and_then(|bytes| view::stored_departure(&bytes));
+        let departure = held.ok_or_else(damaged)?;
+        let membership = departure_membership(departure.get()).ok_or_else(damaged)?;
+        let epoch = departure.get().epoch;
+        Ok(Standing::of_departure(network, org, epoch, &membership))
     }
 
     /// The organisations whose documents are held, but that would share no network with this node any
@@ -139,14 +139,7 @@ impl<S: Storage> Replica<S> {
     /// comes back would count a card that has been replaced or revoked meanwhile.
     fn forget_word(&self, org: &OrgId, writes: &mut Writes) -> Result<(), ReplicaError<S::Error>> {
         for (id, network) in &self.networks {
-            let left = match network.departures.contains_key(org) {
-                true => self.held_departure(id, org)?,
-                false => None,
-            };
-            let left = left
-                .as_ref()
-                .map(|(epoch, membership)| (*epoch, membership));
-            let standing = Standing::of(id, org, [], left);
+            let standing = Standing::of(id, org, [], self.departed(id, org)?);
             if network.standings.get(org) != standing.as_ref() {
                 writes.put_standing(*id, *org, standing);
             }

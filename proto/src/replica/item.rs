@@ -3,16 +3,18 @@
 use minicbor::{Decode, Encode};
 
 use crate::board::BoardState;
-use crate::card::Card;
+use crate::card::{Card, Membership};
+use crate::cbor::CborError;
 use crate::certificate::{
     Amendment, ByNode, CertificateError, Delegation, Departure, FORMAT, Sealed, check_delegated,
 };
 use crate::ids::DocName;
+use crate::json;
 use crate::limits;
 use crate::listing::ShardState;
 use crate::record::{Hash, SignedRecord};
 use crate::replica::Refusal;
-use crate::signed::Signed;
+use crate::signed::{Signed, SignedError};
 
 /// One item as it is carried; nothing in it has been checked.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -121,6 +123,8 @@ pub struct CheckedDeparture {
     pub departure: Signed<Departure>,
     /// The delegation that covers it.
     pub delegation: Signed<Delegation>,
+    /// The membership that it carries, parsed.
+    pub membership: Membership,
 }
 
 /// A checked amendment.
@@ -175,9 +179,15 @@ impl Item {
                 let delegation =
                     Signed::<Delegation>::verified(&delegation).map_err(Refusal::BadDelegation)?;
                 check_delegated(departure.get(), delegation.get())?;
+                // Epochs count from 1: there is nothing that epoch 0 could end.
+                let membership = departure_membership(departure.get())
+                    .filter(|_| departure.get().epoch > 0)
+                    .ok_or(SignedError::Malformed(CborError::Malformed))
+                    .map_err(CertificateError::from)?;
                 Ok(Checked::Departure(Box::new(CheckedDeparture {
                     departure,
                     delegation,
+                    membership,
                 })))
             }
             Self::Amendment {
@@ -246,6 +256,11 @@ fn check_sealed(sealed: &[u8], bytes: Vec<u8>) -> Result<Checked, Refusal> {
         return Err(Refusal::StateMismatch);
     }
     Ok(Checked::Sealed(Box::new(CheckedSealed { sealed, bytes })))
+}
+
+/// The membership section that a departure carries.
+pub(super) fn departure_membership(departure: &Departure) -> Option<Membership> {
+    json::parse_typed(&departure.membership, &json::Bounds::STATE).ok()
 }
 
 /// The identity of a departure among the items of a reconciliation.

@@ -30,7 +30,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::card::Membership;
 use crate::cbor;
 use crate::certificate::charter_id;
 use crate::charter::Charter;
@@ -39,7 +38,7 @@ use crate::record::SignedRecord;
 use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
-pub use amendments::InForce;
+pub use amendments::{InForce, Proposals};
 pub use item::{
     Checked, CheckedAmendment, CheckedDeparture, CheckedRecord, CheckedSealed, Item, State,
 };
@@ -49,7 +48,7 @@ pub use receive::{Accepted, Outcome};
 pub use refusal::Refusal;
 pub use view::{Proof, Shown};
 
-use network::Network;
+use network::{Departed, Network};
 use sealed::SealedIndex;
 
 /// Something that changed, for whoever keeps a derived view.
@@ -259,7 +258,7 @@ impl<S: Storage> Replica<S> {
                     let read = org_of_key(key).and_then(|org| {
                         departures.insert(
                             org,
-                            item::departure_id(&view::stored_departure(value)?.departure),
+                            Departed::new(item::departure_id(&view::stored_departure(value)?)),
                         );
                         Some(())
                     });
@@ -548,9 +547,4 @@ fn node_org_key(node: &NodeId, org: &OrgId) -> Vec<u8> {
 
 fn state_key(key: &DocKey, id: &RecordId) -> Vec<u8> {
     [key.to_bytes().as_slice(), id.as_bytes()].concat()
-}
-
-/// The membership section that a departure carries.
-fn departure_membership(departure: &crate::certificate::Departure) -> Option<Membership> {
-    crate::json::parse_typed(&departure.membership, &crate::json::Bounds::STATE).ok()
 }

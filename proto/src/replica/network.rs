@@ -1,6 +1,7 @@
 //! What a replica keeps in memory of one network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use crate::card::ProvenVouch;
 use crate::charter::Charter;
@@ -8,10 +9,53 @@ use crate::ids::{CharterId, InviteId, OrgId};
 use crate::limits;
 use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 
+/// What is remembered of a departure.
+#[derive(Debug, Clone)]
+pub(super) struct Departed {
+    pub(super) id: [u8; 32],
+    /// What it proves, once somebody has asked: to read it costs signatures.
+    proof: OnceLock<Standing>,
+}
+
+impl Departed {
+    pub(super) fn new(id: [u8; 32]) -> Self {
+        Self {
+            id,
+            proof: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn proving(id: [u8; 32], standing: Standing) -> Self {
+        Self {
+            id,
+            proof: standing.into(),
+        }
+    }
+
+    /// What it proves; `read` is asked the first time.
+    pub(super) fn proof<E>(
+        &self,
+        read: impl FnOnce() -> Result<Standing, E>,
+    ) -> Result<&Standing, E> {
+        if let Some(proof) = self.proof.get() {
+            return Ok(proof);
+        }
+        let standing = read()?;
+        Ok(self.proof.get_or_init(|| standing))
+    }
+}
+
+/// Whether it was asked for its proof makes no difference.
+impl PartialEq for Departed {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
 pub(super) struct Network {
     pub(super) charter: Charter,
     pub(super) standings: BTreeMap<OrgId, Standing>,
-    pub(super) departures: BTreeMap<OrgId, [u8; 32]>,
+    pub(super) departures: BTreeMap<OrgId, Departed>,
     /// Whether this node still takes part: false once its organisations have left.
     pub(super) active: bool,
     /// The amendments that are known, in force or not.

@@ -81,6 +81,23 @@ impl<S: Storage> Replica<S> {
         also: Batch,
     ) -> Result<SignedRecord, PublishError<S::Error>> {
         let parsed = State::parse(draft.key.name, &draft.state)?;
+        self.publish_parsed(now_s, draft, parsed, key, fresh, also)
+    }
+
+    /// The same for a caller who has made the state's bytes from `parsed` just now, under all limits: to read
+    /// them again would mean to check again every certificate on a card.
+    ///
+    /// # Errors
+    /// Any [`PublishError`].
+    pub fn publish_parsed(
+        &mut self,
+        now_s: u64,
+        draft: Draft,
+        parsed: State,
+        key: &SecretKey,
+        fresh: Instance,
+        also: Batch,
+    ) -> Result<SignedRecord, PublishError<S::Error>> {
         let mut writes = Writes::publishing(also);
         let instance = match self.instance()? {
             Some(instance) if !self.behind => instance,
@@ -183,6 +200,7 @@ impl<S: Storage> Replica<S> {
         Checked::Departure(Box::new(super::CheckedDeparture {
             departure: Signed::sign(departure, key),
             delegation: delegation.clone(),
+            membership: carried,
         }))
     }
 

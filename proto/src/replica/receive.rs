@@ -1,5 +1,6 @@
 //! Taking in what peers (and this node itself) publish.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::delegations::{check, is_of};
@@ -123,8 +124,8 @@ impl<S: Storage> Replica<S> {
             return Ok(Outcome::Dominated);
         }
         let id = item.record.id();
-        let parsed = item.state.as_ref().map(|(_, state)| state.clone());
-        if let Some(refusal) = replace(key, &mut entry, item, &mut writes.batch) {
+        let (bytes, parsed) = item.state.unzip();
+        if let Some(refusal) = replace(key, &mut entry, item.record, bytes, &mut writes.batch) {
             return Ok(Outcome::Refused(refusal));
         }
         self.follow_card(key, &entry, (id, parsed.as_ref()), &mut writes)?;
@@ -378,12 +379,9 @@ impl<S: Storage> Replica<S> {
             return Ok(());
         }
         for (id, network) in &self.networks {
-            let departure = match network.departures.contains_key(&key.org) {
-                true => self.held_departure(id, &key.org)?,
-                false => None,
-            };
-            let departure = departure.as_ref().map(|(epoch, held)| (*epoch, held));
-            let standing = Standing::of(id, &key.org, &cards, departure);
+            let departed = self.departed(id, &key.org)?;
+            let cards = cards.iter().map(Cow::as_ref);
+            let standing = Standing::of(id, &key.org, cards, departed);
             if network.standings.get(&key.org) != standing.as_ref() {
                 writes.put_standing(*id, key.org, standing);
             }
@@ -392,12 +390,12 @@ impl<S: Storage> Replica<S> {
     }
 
     /// The cards of an entry: all undominated ones whose state is held, else the last that was.
-    fn cards_of(
+    fn cards_of<'c>(
         &self,
         key: &DocKey,
         entry: &Entry,
-        (id, arrived): (RecordId, Option<&State>),
-    ) -> Result<Vec<Card>, ReplicaError<S::Error>> {
+        (id, arrived): (RecordId, Option<&'c State>),
+    ) -> Result<Vec<Cow<'c, Card>>, ReplicaError<S::Error>> {
         let current = entry.current.iter().filter(|kept| kept.has_state);
         let mut kept: Vec<&Kept> = current.collect();
         if kept.is_empty() {
@@ -406,12 +404,18 @@ impl<S: Storage> Replica<S> {
         let mut cards = Vec::with_capacity(kept.len());
         for kept in kept {
             match arrived {
-                Some(State::Card(card)) if kept.record.id() == id => cards.push((**card).clone()),
+                Some(State::Card(card)) if kept.record.id() == id => {
+                    cards.push(Cow::Borrowed(&**card))
+                }
                 _ => {
                     let state = self
                         .storage
                         .get(Table::States, &state_key(key, &kept.record.id()))?;
-                    cards.extend(state.and_then(|bytes| Card::parse(&bytes).ok()));
+                    cards.extend(
+                        state
+                            .and_then(|bytes| Card::parse(&bytes).ok())
+                            .map(Cow::Owned),
+                    );
                 }
             }
         }
@@ -424,11 +428,9 @@ impl<S: Storage> Replica<S> {
             org: *org,
             name: DocName::Card,
         };
-        self.cards_of(
-            &key,
-            &self.entry(&key)?,
-            (RecordId::from_bytes([0; 32]), None),
-        )
+        let entry = self.entry(&key)?;
+        let cards = self.cards_of(&key, &entry, (RecordId::from_bytes([0; 32]), None))?;
+        Ok(cards.into_iter().map(Cow::into_owned).collect())
     }
 
     /// Whether a peer holds what this store has written and forgotten.
@@ -460,10 +462,10 @@ impl<S: Storage> Replica<S> {
 fn replace(
     key: DocKey,
     entry: &mut Entry,
-    item: CheckedRecord,
+    record: SignedRecord,
+    state: Option<Vec<u8>>,
     batch: &mut Batch,
 ) -> Option<Refusal> {
-    let record = item.record;
     let id = record.id();
     let dominates =
         |kept: &Kept| record.get().compare(kept.record.get()) == Some(Ordering::Greater);
@@ -474,7 +476,7 @@ fn replace(
     gone.extend(entry.fallback.take());
     entry.current.push(Kept {
         record,
-        has_state: item.state.is_some(),
+        has_state: state.is_some(),
     });
     entry.current.sort_by_key(|kept| kept.record.id());
     if entry.current.len() > limits::CONCURRENT_MAX_RECORDS {
@@ -492,7 +494,7 @@ fn replace(
                 .extract_if(.., |kept| Some(kept.record.id()) == worst),
         );
     }
-    if let Some((bytes, _)) = item.state {
+    if let Some(bytes) = state {
         batch.put(Table::States, state_key(&key, &id), bytes);
     }
     settle_fallback(entry, gone, &key, batch);

@@ -4,9 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::delegations::Delegations;
 use super::receive::{shown_id, shown_kept};
-use super::{
-    CheckedDeparture, Item, Replica, ReplicaError, Summary, delegation_key, standing_key, state_key,
-};
+use super::{Item, Replica, ReplicaError, Summary, delegation_key, standing_key, state_key};
 use crate::cbor;
 use crate::certificate::{Delegation, Departure};
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
@@ -52,18 +50,11 @@ impl StoredProof {
 }
 
 /// Reads a departure from its stored form, which this node checked before it stored it.
-pub(super) fn stored_departure(bytes: &[u8]) -> Option<CheckedDeparture> {
-    let Item::Departure {
-        departure,
-        delegation,
-    } = cbor::from_slice(bytes).ok()?
-    else {
-        return None;
-    };
-    Some(CheckedDeparture {
-        departure: Signed::<Departure>::from_trusted(&departure).ok()?,
-        delegation: Signed::<Delegation>::from_trusted(&delegation).ok()?,
-    })
+pub(super) fn stored_departure(bytes: &[u8]) -> Option<Signed<Departure>> {
+    match cbor::from_slice(bytes).ok()? {
+        Item::Departure { departure, .. } => Signed::from_trusted(&departure).ok(),
+        _ => None,
+    }
 }
 
 type Read<T, S> = Result<T, ReplicaError<<S as Storage>::Error>>;
@@ -267,7 +258,7 @@ impl<S: Storage> Replica<S> {
             .get(network)
             .into_iter()
             .flat_map(|network| &network.departures);
-        known.map(|(org, id)| (*org, *id))
+        known.map(|(org, departed)| (*org, departed.id))
     }
 
     /// Whether a node speaks for an organisation, by any delegation that is held, and was not revoked.

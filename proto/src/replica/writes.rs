@@ -3,6 +3,7 @@
 //! It is collected first, then written to the store in one batch, and taken into memory only once the
 //! store has it: if the store fails, the replica is as it was.
 
+use super::network::Departed;
 use super::{
     Change, Entry, Replica, ReplicaError, Summary, network_key, standing_key, state_key, summaries,
 };
@@ -18,7 +19,7 @@ pub(super) struct Writes {
     pub(super) publishing: bool,
     documents: Vec<(DocKey, Option<Vec<Summary>>)>,
     standings: Vec<(NetworkId, OrgId, Option<Standing>)>,
-    departures: Vec<(NetworkId, OrgId, [u8; 32])>,
+    departures: Vec<(NetworkId, OrgId, Departed)>,
     amendments: Vec<(NetworkId, CharterId, Terms)>,
     sealed: Vec<(DocKey, RecordId, bool)>,
 }
@@ -52,17 +53,17 @@ impl Writes {
         self.changes.push(Change::Roster(network));
     }
 
-    /// Keeps a departure's stored form under its id.
+    /// Keeps a departure's stored form.
     pub(super) fn put_departure(
         &mut self,
         network: NetworkId,
         org: OrgId,
-        id: [u8; 32],
+        departed: Departed,
         stored: Vec<u8>,
     ) {
         self.batch
             .put(Table::Departures, standing_key(&network, &org), stored);
-        self.departures.push((network, org, id));
+        self.departures.push((network, org, departed));
     }
 
     /// Keeps an amendment's stored form, and what the roster needs of it.
@@ -143,9 +144,9 @@ impl<S: Storage> Replica<S> {
                 known.update_active(&self.own);
             }
         }
-        for (network, org, id) in writes.departures {
+        for (network, org, departed) in writes.departures {
             if let Some(known) = self.networks.get_mut(&network) {
-                known.departures.insert(org, id);
+                known.departures.insert(org, departed);
             }
         }
         for (network, id, terms) in writes.amendments {

@@ -43,21 +43,32 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// What an organisation's cards (several, while siblings have written apart) and its departure say
+    /// What an organisation's departure proves, which ends `epoch`.
+    pub fn of_departure(
+        network: &NetworkId,
+        org: &OrgId,
+        epoch: u32,
+        membership: &Membership,
+    ) -> Self {
+        let mut standing = Self {
+            left_epoch: epoch,
+            ..Self::default()
+        };
+        standing.add_proof(membership, network, org);
+        standing.add_older_keys(&membership.rekeyings, org);
+        standing
+    }
+
+    /// What an organisation's cards (several, while siblings have written apart) and what its departure proves say
     /// together; `None` if none of them counts. A card that a departure has ended says nothing, so it
     /// does not matter whether it is still held, nor what came first.
     pub fn of<'a>(
         network: &NetworkId,
         org: &OrgId,
         cards: impl IntoIterator<Item = &'a Card>,
-        departure: Option<(u32, &Membership)>,
+        departed: Option<&Self>,
     ) -> Option<Self> {
-        let mut standing = Self::default();
-        if let Some((epoch, membership)) = departure {
-            standing.left_epoch = epoch;
-            standing.add_proof(membership, network, org);
-            standing.add_older_keys(&membership.rekeyings, org);
-        }
+        let mut standing = departed.cloned().unwrap_or_default();
         for card in cards {
             let Some(membership) = card.networks.get(network) else {
                 continue;

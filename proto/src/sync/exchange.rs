@@ -48,6 +48,7 @@ impl Session {
         self.inventory = Some(inventory);
         self.phase = Phase::Exchange(scope);
         self.last_scope = Some(scope);
+        self.is_heeded = None;
         self.need.clear();
         self.have.clear();
         self.rounds = 0;
@@ -205,7 +206,14 @@ impl Session {
         items: Vec<Result<Checked, Refusal>>,
         replica: &mut Replica<S>,
     ) -> Handled<S> {
-        if heeded_in(&self.peer, &self.shared, replica)?.is_empty() {
+        // Asked once: what a frame brings makes the roster stale, and to compute it for each would make a join
+        // quadratic.
+        let is_heeded = match self.is_heeded {
+            Some(is_heeded) => is_heeded,
+            None => !heeded_in(&self.peer, &self.shared, replica)?.is_empty(),
+        };
+        self.is_heeded = Some(is_heeded);
+        if !is_heeded {
             // A stranger's word is not taken, whoever signed it.
             return Ok(());
         }

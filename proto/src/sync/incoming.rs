@@ -27,13 +27,13 @@ impl Incoming {
     /// [`FrameError`].
     pub fn parse_with(
         bytes: &[u8],
-        check: impl FnMut(Item) -> Result<Checked, Refusal>,
+        mut check: impl FnMut(Item) -> Result<Checked, Refusal>,
     ) -> Result<Self, FrameError> {
         let frame = Frame::parse(bytes)?;
         let (frame, checked) = match frame {
             Frame::Items { items } => (
                 Frame::Items { items: Vec::new() },
-                items.into_iter().map(check).collect(),
+                items.into_iter().map(&mut check).collect(),
             ),
             Frame::Introduce {
                 items,
@@ -45,7 +45,7 @@ impl Incoming {
                     delegations,
                     known,
                 },
-                items.into_iter().map(Item::check).collect(),
+                items.into_iter().map(&mut check).collect(),
             ),
             other => (other, Vec::new()),
         };

@@ -45,6 +45,8 @@ pub struct Session {
     /// Whether this node makes itself known even to a peer that it does not know.
     pub(super) is_sought: bool,
     pub(super) was_introduced: bool,
+    /// Whether what the peer sends in this scope is taken, once that was asked.
+    pub(super) is_heeded: Option<bool>,
     pub(super) own_nonce: [u8; 16],
     pub(super) nonces: [[u8; 16]; 2],
     pub(super) phase: Phase,
@@ -113,6 +115,7 @@ impl Session {
             peer_knows: Vec::new(),
             is_sought: false,
             was_introduced: false,
+            is_heeded: None,
             own_nonce,
             nonces: [[0; 16]; 2],
             phase: Phase::Hello,

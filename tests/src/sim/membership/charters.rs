@@ -38,7 +38,10 @@ impl World {
             return false;
         }
         self.flush(node);
-        self.announce(node, &item);
+        // A new text is sent round.
+        for _ in 0..self.nodes.len() / 10 {
+            self.announce(node, &item);
+        }
         true
     }
 

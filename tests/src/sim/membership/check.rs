@@ -48,7 +48,7 @@ impl World {
         }
         let mut fault = String::new();
         for round in 1..=ROUNDS_MAX {
-            self.round(round.is_multiple_of(2));
+            self.round(round.is_multiple_of(3));
             // Comparing costs as much as some sessions, and agreement takes its time.
             let agreed = match round > 6 && round.is_multiple_of(2) {
                 true => self.compare(),
@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    fn is_member(&mut self, node: usize) -> bool {
+    pub(super) fn is_member(&mut self, node: usize) -> bool {
         let own = self.own_id(node);
         let roster = self.nodes[node].replica.roster(&self.network);
         roster.is_some_and(|roster| roster.is_member(&own))
@@ -134,15 +134,14 @@ impl World {
                 wanted.extend(more);
             }
         }
-        let (_, view) = first.ok_or("nobody takes part at the end")?;
+        let (node, view) = first.ok_or("nobody takes part at the end")?;
         self.report.nodes = honest;
         self.report.compared = compared;
         self.report.places.clear();
         for place in view.places.values() {
             *self.report.places.entry(format!("{place:?}")).or_default() += 1;
         }
-        self.report.texts = view.chain.len();
-        self.report.heirs = view.heirs.len();
+        self.report.effects = self.effects(node);
         Ok(())
     }
 
@@ -223,15 +222,17 @@ impl World {
         for org in replica.organisations() {
             let name = DocName::Listing(0);
             let ids = replica.record_ids(&DocKey { org, name });
-            if !ids.is_empty() {
-                let member = view.places.get(&org) == Some(&Place::Member);
-                assert!(
-                    member || replica.own().contains(&org),
-                    "seed {}: node {node} holds the listing of {org:?}, no member",
-                    self.plan.seed
-                );
-                held.insert(org, ids);
+            // That of a replaced organisation is held until its heir has one.
+            let place = view.places.get(&org);
+            if ids.is_empty() || place == Some(&Place::Replaced) {
+                continue;
             }
+            assert!(
+                place == Some(&Place::Member) || replica.own().contains(&org),
+                "seed {}: node {node} holds the listing of {org:?}, no member",
+                self.plan.seed
+            );
+            held.insert(org, ids);
         }
         held
     }

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use fingerpost_proto::ids::NetworkId;
-use fingerpost_proto::replica::{Checked, Item, Outcome, Refusal};
+use fingerpost_proto::card::Card;
+use fingerpost_proto::certificate::Delegation;
+use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
+use fingerpost_proto::record::SignedRecord;
+use fingerpost_proto::replica::{Checked, CheckedRecord, Item, Outcome, Refusal, State};
+use fingerpost_proto::signed::Signed;
 use fingerpost_proto::sync::{Incoming, Purpose, Session, SessionError};
 
 use super::world::{Node, World};
@@ -17,23 +21,89 @@ pub(super) struct Parcel {
 
 /// What [`Item::check`] has answered: it is a pure function, and some hundred nodes take in the same items.
 #[derive(Default)]
-pub(super) struct Checks(HashMap<u64, Result<Checked, Refusal>>);
+pub(super) struct Checks {
+    items: HashMap<u64, Result<Checked, Refusal>>,
+    delegations: HashMap<u64, Signed<Delegation>>,
+    cards: HashMap<u64, Card>,
+}
 
 impl Checks {
     const KEPT_MAX: usize = 20_000;
 
-    fn check(&mut self, item: Item) -> Result<Checked, Refusal> {
-        let mut hasher = DefaultHasher::new();
-        format_of(&item).hash(&mut hasher);
-        if self.0.len() > Self::KEPT_MAX {
-            self.0.clear();
+    fn check(&mut self, mut item: Item) -> Result<Checked, Refusal> {
+        // A record comes with its delegation or without.
+        let delegation = match &mut item {
+            Item::Record { delegation, .. } => delegation.take(),
+            _ => None,
+        };
+        let mut checked = self.check_bare(item)?;
+        if let (Checked::Record(record), Some(bytes)) = (&mut checked, delegation) {
+            record.delegation = Some(self.delegation(&bytes)?);
         }
-        let checked = self.0.entry(hasher.finish());
-        checked.or_insert_with(|| item.check()).clone()
+        Ok(checked)
+    }
+
+    fn check_bare(&mut self, item: Item) -> Result<Checked, Refusal> {
+        if self.items.len() > Self::KEPT_MAX {
+            self.items.clear();
+            self.cards.clear();
+        }
+        let checked = self.items.entry(hash_of(&parts_of(&item)));
+        let checked = checked.or_insert_with(|| item.check()).clone()?;
+        if let Checked::Record(record) = &checked
+            && let Some((bytes, State::Card(card))) = &record.state
+        {
+            let known = self.cards.entry(hash_of(bytes));
+            known.or_insert_with(|| (**card).clone());
+        }
+        Ok(checked)
+    }
+
+    fn delegation(&mut self, bytes: &[u8]) -> Result<Signed<Delegation>, Refusal> {
+        if let Some(known) = self.delegations.get(&hash_of(bytes)) {
+            return Ok(known.clone());
+        }
+        let delegation = Signed::verified(bytes).map_err(Refusal::BadDelegation)?;
+        self.delegations.insert(hash_of(bytes), delegation.clone());
+        Ok(delegation)
+    }
+
+    /// Reads a card whose record was checked.
+    pub(super) fn card(&mut self, state: &[u8]) -> Option<Card> {
+        if let Some(known) = self.cards.get(&hash_of(state)) {
+            return Some(known.clone());
+        }
+        let card = Card::parse(state).ok()?;
+        self.cards.insert(hash_of(state), card.clone());
+        Some(card)
+    }
+
+    /// Takes in what was published just now: it is what a check would answer.
+    pub(super) fn remember(&mut self, record: &SignedRecord, bytes: &[u8], state: State) {
+        if let State::Card(card) = &state {
+            self.cards.insert(hash_of(bytes), (**card).clone());
+        }
+        let item = Item::Record {
+            record: record.to_bytes(),
+            delegation: None,
+            state: Some(bytes.to_vec()),
+        };
+        let checked = Checked::Record(Box::new(CheckedRecord {
+            record: record.clone(),
+            delegation: None,
+            state: Some((bytes.to_vec(), state)),
+        }));
+        self.items.insert(hash_of(&parts_of(&item)), Ok(checked));
     }
 }
 
-fn format_of(item: &Item) -> [Option<&[u8]>; 3] {
+fn hash_of(of: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn parts_of(item: &Item) -> [Option<&[u8]>; 3] {
     match item {
         Item::Record {
             record,
@@ -60,19 +130,50 @@ impl World {
     pub(super) fn announce(&mut self, from: usize, item: &Item) {
         for _ in 0..2 {
             let to = self.random.below(self.nodes.len() as u64) as usize;
-            if to == from || self.random.chance(self.plan.loss_per_mille) {
-                continue;
-            }
-            for _ in 0..1 + u64::from(self.random.chance(self.plan.duplicate_per_mille)) {
-                // Each copy takes a time of its own, so they overtake one another.
-                let at = self.now + self.random.between(1, self.plan.delay_max);
-                let item = item.clone();
-                self.parcels
-                    .entry(at)
-                    .or_default()
-                    .push(Parcel { to, item });
+            if to != from {
+                self.send(to, item);
             }
         }
+    }
+
+    /// Sends an item to one node; it may be lost, or arrive twice.
+    pub(super) fn send(&mut self, to: usize, item: &Item) {
+        if self.random.chance(self.plan.loss_per_mille) {
+            return;
+        }
+        for _ in 0..1 + u64::from(self.random.chance(self.plan.duplicate_per_mille)) {
+            // Each copy takes a time of its own, so they overtake one another.
+            let at = self.now + self.random.between(1, self.plan.delay_max);
+            let item = item.clone();
+            self.parcels
+                .entry(at)
+                .or_default()
+                .push(Parcel { to, item });
+        }
+    }
+
+    /// Sends the card of a node's organisation to those whom it concerns.
+    pub(super) fn tell(&mut self, from: usize, orgs: &[usize]) {
+        let key = DocKey {
+            org: self.own_id(from),
+            name: DocName::Card,
+        };
+        let items = self.nodes[from].replica.items(&key);
+        let items = items.expect("memory does not fail");
+        for org in orgs {
+            let nodes = self.orgs[*org].nodes.clone();
+            for (to, item) in nodes
+                .iter()
+                .flat_map(|to| items.iter().map(move |it| (*to, it)))
+            {
+                self.send(to, item);
+            }
+        }
+    }
+
+    /// Where an organisation is among all.
+    pub(super) fn index_of(&self, org: &OrgId) -> Option<usize> {
+        self.orgs.iter().position(|it| it.id() == *org)
     }
 
     /// Delivers what has arrived. Whoever finds it new tells others, now and then.

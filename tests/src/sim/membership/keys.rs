@@ -13,7 +13,7 @@ use fingerpost_proto::signed::{Carry, Signed};
 use super::world::{Org, World};
 
 /// More machines than this make a run slow and show nothing more.
-const NODES_MAX: usize = 240;
+const NODES_MAX: usize = 260;
 
 impl World {
     /// An organisation goes on under a new key, which the old one names.
@@ -46,7 +46,11 @@ impl World {
             claims: [old].into(),
             ..Membership::default()
         };
+        let old = self.nodes[node].org;
         self.go_on_as(node, root, Vec::new(), membership);
+        self.claims.push((old, self.nodes[node].org));
+        let vouchers = self.orgs[old].vouched_by.clone();
+        self.tell(node, &vouchers);
         true
     }
 
@@ -95,8 +99,26 @@ impl World {
         self.publish_card(node, card);
     }
 
+    /// One of those who vouched for an organisation that lost its key is asked to sign for its claim.
+    pub(super) fn sign(&mut self) -> bool {
+        let Some((old, new)) = self.random.pick(&self.claims).copied() else {
+            return false;
+        };
+        let vouchers = self.orgs[old].vouched_by.clone();
+        let Some(voucher) = self.random.pick(&vouchers).copied() else {
+            return false;
+        };
+        let Some(node) = self.able_node(voucher) else {
+            return false;
+        };
+        if let Some(claimant) = self.able_node(new) {
+            self.tell(claimant, &[voucher]);
+        }
+        self.takes_part(node) && self.sign_at(node)
+    }
+
     /// Signs for a claim on which the node's organisation has a say.
-    pub(super) fn sign(&mut self, node: usize) -> bool {
+    fn sign_at(&mut self, node: usize) -> bool {
         let (network, own) = (self.network, self.own_id(node));
         let asked = self.nodes[node].replica.inquire(&network, |inquiry| {
             let open = inquiry.successions().into_iter().filter(|vote| {
@@ -129,7 +151,20 @@ impl World {
     }
 
     /// A machine is stolen: its sibling revokes it, and the thief writes on for as long as it is believed.
-    pub(super) fn revoke(&mut self, node: usize) -> bool {
+    pub(super) fn revoke(&mut self) -> bool {
+        let with_siblings: Vec<usize> = (0..self.orgs.len())
+            .filter(|org| self.orgs[*org].nodes.len() > 1)
+            .collect();
+        let Some(org) = self.random.pick(&with_siblings).copied() else {
+            return false;
+        };
+        match self.able_node(org) {
+            Some(node) => self.takes_part(node) && self.revoke_sibling(node),
+            None => false,
+        }
+    }
+
+    fn revoke_sibling(&mut self, node: usize) -> bool {
         let org = self.nodes[node].org;
         let siblings = self.orgs[org].nodes.clone();
         let Some(stolen) = siblings

@@ -11,6 +11,7 @@ mod acts;
 mod charters;
 mod check;
 mod deliver;
+mod effects;
 mod keys;
 mod world;
 

@@ -8,7 +8,7 @@ use fingerpost_proto::charter::{Charter, FORMAT as CHARTER_FORMAT};
 use fingerpost_proto::ids::{DocKey, DocName, NetworkId, NodeId, OrgId};
 use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::record::Instance;
-use fingerpost_proto::replica::{Contained, Draft, Item, Replica};
+use fingerpost_proto::replica::{Contained, Draft, Item, Replica, State};
 use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::storage::{Batch, Storage};
 use fingerpost_proto::ticket::Ticket;
@@ -60,7 +60,7 @@ impl Plan {
             loss_per_mille: random.between(50, 600),
             duplicate_per_mille: random.between(0, 300),
             delay_max: random.between(1, 400),
-            session_per_mille: random.between(10, 40),
+            session_per_mille: random.between(30, 90),
             cut_per_mille: random.between(0, 300),
             crash_per_mille: random.between(2, 20),
             partition_every: random.between(200, 2_000),
@@ -98,6 +98,8 @@ pub(super) struct Node {
     /// Nodes reach those on their own side.
     pub(super) side: u64,
     pub(super) clock_off_s: u64,
+    /// Under which organisation's key it writes, with the delegation.
+    pub(super) delegation: Option<(usize, Signed<Delegation>)>,
 }
 
 /// What happened in a run.
@@ -113,10 +115,8 @@ pub struct Report {
     pub compared: usize,
     /// How many organisations have each place at the end.
     pub places: BTreeMap<String, usize>,
-    /// Texts of the charter that were in force, one after the other.
-    pub texts: usize,
-    /// Organisations that others go on for.
-    pub heirs: usize,
+    /// What statements have brought about, as it stands at the end.
+    pub effects: BTreeMap<&'static str, u64>,
     /// Announcements that arrived.
     pub announced: u64,
     /// Sessions that ran.
@@ -153,6 +153,8 @@ pub struct World {
     pub(super) founded: usize,
     pub(super) parcels: BTreeMap<u64, Vec<Parcel>>,
     pub(super) checks: Checks,
+    /// Claims on the places of others, by the number of the old organisation and the new one.
+    pub(super) claims: Vec<(usize, usize)>,
 }
 
 impl World {
@@ -184,6 +186,7 @@ impl World {
             founded: 0,
             parcels: BTreeMap::new(),
             checks: Checks::default(),
+            claims: Vec::new(),
             plan,
         };
         for root in founders {
@@ -299,11 +302,24 @@ impl World {
             stolen: false,
             side,
             clock_off_s: self.random.below(500),
+            delegation: None,
         });
         self.flush(self.nodes.len() - 1);
     }
 
-    pub(super) fn delegation(&self, node: usize) -> Signed<Delegation> {
+    pub(super) fn delegation(&mut self, node: usize) -> Signed<Delegation> {
+        let org = self.nodes[node].org;
+        if let Some((under, delegation)) = &self.nodes[node].delegation
+            && *under == org
+        {
+            return delegation.clone();
+        }
+        let delegation = self.delegate(node);
+        self.nodes[node].delegation = Some((org, delegation.clone()));
+        delegation
+    }
+
+    fn delegate(&self, node: usize) -> Signed<Delegation> {
         let root = &self.orgs[self.nodes[node].org].root;
         let delegation = Delegation {
             format: FORMAT,
@@ -317,9 +333,9 @@ impl World {
     }
 
     /// The card as a node of the organisation holds it; what siblings wrote apart is put together.
-    pub(super) fn own_card(&self, node: usize) -> Card {
-        let org = &self.orgs[self.nodes[node].org];
-        let mut cards = self.held_cards(node, org.id()).into_iter();
+    pub(super) fn own_card(&mut self, node: usize) -> Card {
+        let org = self.own_id(node);
+        let mut cards = self.held_cards(node, org).into_iter();
         let mut card = cards.next().unwrap_or_else(|| Card::new("Nobody yet"));
         for other in cards {
             for revocation in other.revocations {
@@ -340,7 +356,7 @@ impl World {
         card
     }
 
-    pub(super) fn held_cards(&self, node: usize, org: OrgId) -> Vec<Card> {
+    pub(super) fn held_cards(&mut self, node: usize, org: OrgId) -> Vec<Card> {
         let key = DocKey {
             org,
             name: DocName::Card,
@@ -351,7 +367,7 @@ impl World {
             .filter_map(|item| match item {
                 Item::Record {
                     state: Some(state), ..
-                } => Card::parse(&state).ok(),
+                } => self.checks.card(&state),
                 _ => None,
             })
             .collect()
@@ -360,14 +376,18 @@ impl World {
     pub(super) fn publish_card(&mut self, node: usize, mut card: Card) {
         let siblings = self.orgs[self.nodes[node].org].nodes.clone();
         let honest = siblings.iter().filter(|node| !self.nodes[**node].stolen);
+        let honest: Vec<usize> = honest.copied().collect();
         card.delegations = honest
-            .map(|node| Carry::new(&self.delegation(*node)))
+            .into_iter()
+            .map(|node| Carry::new(&self.delegation(node)))
             .collect();
-        self.publish(node, DocName::Card, card.to_bytes());
+        card.check().expect("within the limits");
+        let bytes = card.to_bytes();
+        self.publish(node, DocName::Card, bytes, State::Card(Box::new(card)));
     }
 
     /// Publishes, flushes, and lets it out.
-    pub(super) fn publish(&mut self, node: usize, name: DocName, state: Vec<u8>) {
+    pub(super) fn publish(&mut self, node: usize, name: DocName, state: Vec<u8>, parsed: State) {
         let delegation = self.delegation(node);
         let draft = Draft {
             key: DocKey {
@@ -383,7 +403,9 @@ impl World {
         let now_s = self.clock_s(node);
         let fresh = Instance(self.random.bytes());
         let Node { replica, key, .. } = &mut self.nodes[node];
-        let record = match replica.publish(now_s, draft, key, fresh, Batch::default()) {
+        let typed = parsed.clone();
+        let published = replica.publish_parsed(now_s, draft, typed, key, fresh, Batch::default());
+        let record = match published {
             Ok(record) => record,
             // It has learnt that it is revoked, perhaps after it was given back.
             Err(error) => panic!("seed {}: {error}", self.plan.seed),
@@ -392,6 +414,7 @@ impl World {
             .trace
             .note(self.now, "publish", record.id().as_bytes());
         self.flush(node);
+        self.checks.remember(&record, &state, parsed);
         let item = Item::Record {
             record: record.to_bytes(),
             delegation: Some(delegation.to_bytes()),
