@@ -1,6 +1,7 @@
 //! Leaving that stays left, and moves nobody else.
 
 use super::*;
+use crate::card::Membership;
 use crate::testing::{NOW_S, all_shown, is_accepted, listing};
 
 const SHARD: DocName = DocName::Listing(0);

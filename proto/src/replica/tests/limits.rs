@@ -1,7 +1,7 @@
 //! Every limit that the replica keeps is met by a test that crosses it by one.
 
 use super::*;
-use crate::card::{Card, CardError};
+use crate::card::{Card, CardError, Membership};
 use crate::certificate::Role;
 use crate::json::JsonError;
 use crate::limits::*;
