@@ -11,7 +11,8 @@
 //!
 //! A page has one directory. Commands run in it one after the other, by `sh`, but for three forms that
 //! an interactive shell would keep between commands: `COMMAND &` (a node in the background; the runner
-//! waits until it answers), `kill … %N` (the Nth of those) and `NAME=$(COMMAND)`. Every home of
+//! waits until it answers), `kill … %N` (the Nth of those; it waits for the end, unless the signal is `-STOP`
+//! or `-CONT`) and `NAME=$(COMMAND)`. Every home of
 //! such a node begins with settings that keep it to loopback: see
 //! [`LOOPBACK_CONFIG`](crate::process::LOOPBACK_CONFIG).
 
@@ -280,10 +281,9 @@ impl<'a> Page<'a> {
             false => (command.to_owned(), Vec::new()),
         };
         let printed = self.shell(&command, true)?;
-        // One that is suspended, or goes on, does not end.
-        let ends = !["kill -STOP", "kill -CONT"]
+        let ends = !["-STOP", "-CONT"]
             .iter()
-            .any(|signal| command.starts_with(signal));
+            .any(|signal| command.contains(signal));
         for job in killed.into_iter().filter(|_| ends) {
             self.wait_for_end(job)?;
         }
