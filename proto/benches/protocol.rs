@@ -3,7 +3,7 @@
 //! `records` measures a record verified, hashed, parsed and stored, beside the floor: what
 //! `verify_strict`, SHA-256 and parsing the JSON alone allow, in the same run. `in_sync` is a session between
 //! two that agree; `cold_join` one between a full node and a newcomer, every signature checked. The bytes
-//! of those sessions are printed once each.
+//! of those sessions are printed once each. `roster` computes who is a member from the standings alone.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -15,17 +15,19 @@
     reason = "the criterion crate times for us"
 )]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fingerpost_proto::card::{Card, Membership};
+use fingerpost_proto::card::{Card, Membership, ProvenVouch};
 use fingerpost_proto::certificate::{Delegated, Delegation, FORMAT, Role, Vouch};
 use fingerpost_proto::charter::Charter;
-use fingerpost_proto::ids::{DocName, NetworkId, OrgId};
+use fingerpost_proto::ids::{CharterId, DocName, InviteId, NetworkId, OrgId};
 use fingerpost_proto::keys::{Domain, SecretKey, verify};
 use fingerpost_proto::listing::{Organization, Service, ShardState};
 use fingerpost_proto::record::{Hash, Instance, Record, Writer};
 use fingerpost_proto::replica::{Item, Outcome, Replica};
+use fingerpost_proto::roster::{Roster, Standing, Terms};
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::MemoryStorage;
 use fingerpost_proto::sync::{Incoming, Purpose, Session};
@@ -361,5 +363,79 @@ fn sessions(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, records, sessions);
+/// A network in which everything happens: everybody has three vouches of earlier ones, some joined by
+/// invitation, one in fifty was rekeyed, one in twenty left, some object to a few, and two thirds accept an amendment.
+fn standings(
+    size: u32,
+) -> (
+    BTreeMap<OrgId, Standing>,
+    BTreeMap<CharterId, Terms>,
+    Charter,
+) {
+    let org = |n: u32| OrgId::from_bytes(Hash::of(&n.to_le_bytes()).0);
+    let mut anchors: Vec<OrgId> = (0..4).map(org).collect();
+    anchors.sort();
+    let charter = Charter {
+        format: 1,
+        name: "Bench".into(),
+        text: String::new(),
+        vouches_needed: 2,
+        anchors,
+        founded_at_s: NOW_S,
+        nonce: [1; 16],
+    };
+    let founding = CharterId::from_bytes(*charter.network().as_bytes());
+    let amendment = CharterId::from_bytes([3; 32]);
+    let one = |n: u32| {
+        let vouch = |at: u32| ProvenVouch {
+            voucher: org(n.wrapping_mul(2_654_435_761).wrapping_add(at) % n.max(4)),
+            by_invitation: (at == 0 && n % 3 == 0)
+                .then(|| (NOW_S, InviteId::from_bytes(*org(n).as_bytes()))),
+        };
+        let mut standing = Standing {
+            epoch: u32::from(n % 20 != 7),
+            left_epoch: u32::from(n % 20 == 7),
+            vouches: (0..3).map(vouch).collect(),
+            ..Standing::default()
+        };
+        if n % 10 == 3 {
+            standing.objections = (0..4).map(|at| org(n % 40 + 40 * at)).collect();
+        }
+        if n % 3 != 0 {
+            standing.amendments.insert(founding, amendment);
+        }
+        if n % 50 == 49 {
+            standing.rekeyed_from.insert(org(n - 1));
+        }
+        (org(n), standing)
+    };
+    let terms = Terms {
+        previous: founding,
+        vouches_needed: 2,
+    };
+    let amendments = [(amendment, terms)].into();
+    ((0..size).map(one).collect(), amendments, charter)
+}
+
+fn rosters(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("roster");
+    group.sample_size(10);
+    for size in [1_000, 10_000] {
+        let (standings, amendments, charter) = standings(size);
+        let roster = Roster::compute(&charter, &amendments, &standings);
+        let members = roster.member_count();
+        println!(
+            "roster, {size} organisations: {members} members, {} texts",
+            roster.chain().len()
+        );
+        assert!(members > size as usize / 2 && roster.chain().len() == 2);
+        group.throughput(Throughput::Elements(u64::from(size)));
+        group.bench_function(format!("{size} organisations"), |bencher| {
+            bencher.iter(|| Roster::compute(&charter, &amendments, black_box(&standings)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, rosters, records, sessions);
 criterion_main!(benches);

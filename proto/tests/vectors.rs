@@ -11,36 +11,24 @@
     reason = "a test may read files and stops at what it did not expect; the protocol does neither"
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fingerpost_proto::card::{Card, Identifier, Membership};
-use fingerpost_proto::certificate::{Delegated, Delegation, Departure, FORMAT, Role, Vouch};
-use fingerpost_proto::charter::Charter;
+use fingerpost_proto::certificate::{Delegated, Departure, FORMAT, Vouch};
 use fingerpost_proto::ids::{CharterId, DocKey, DocName, NetworkId, OrgId, RecordId};
 use fingerpost_proto::keys::{Domain, SecretKey};
 use fingerpost_proto::listing::{Organization, Service, ShardState};
 use fingerpost_proto::record::{Hash, Instance, Record, Seen, SignedRecord, Writer};
 use fingerpost_proto::replica::Item;
-use fingerpost_proto::signed::{Carry, Signed, Statement};
+use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::sync::{Farewell, Frame, SaltedId, Scope, Tag, VERSION};
 use fingerpost_proto::ticket::Ticket;
 use serde_json::{Value, json};
 
-/// The moment of every vector, in seconds since 1970-01-01 UTC.
-const NOW_S: u64 = 1_790_000_000;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn root() -> SecretKey {
-    SecretKey::from_seed(&[1; 32])
-}
-
-fn node() -> SecretKey {
-    SecretKey::from_seed(&[2; 32])
-}
+use support::{NOW_S, charter, delegation, hex, keep, node, root, signed};
 
 fn sibling() -> SecretKey {
     SecretKey::from_seed(&[3; 32])
@@ -48,30 +36,6 @@ fn sibling() -> SecretKey {
 
 fn joiner() -> SecretKey {
     SecretKey::from_seed(&[4; 32])
-}
-
-fn delegation() -> Signed<Delegation> {
-    let delegation = Delegation {
-        format: FORMAT,
-        org: root().org_id(),
-        node: node().node_id(),
-        role: Role::Admin,
-        not_before_s: NOW_S - 86_400,
-        not_after_s: Some(NOW_S + 31_536_000),
-    };
-    Signed::sign(delegation, &root())
-}
-
-fn charter() -> Charter {
-    Charter {
-        format: 1,
-        name: "Brixton referrals".into(),
-        text: "We refer people to one another with care.".into(),
-        vouches_needed: 1,
-        anchors: vec![root().org_id()],
-        founded_at_s: NOW_S,
-        nonce: [5; 16],
-    }
 }
 
 fn state() -> Vec<u8> {
@@ -155,16 +119,6 @@ fn membership() -> Membership {
         invitation: Some(ticket().redeem(joiner().org_id(), NOW_S + 60)),
         ..Membership::default()
     }
-}
-
-fn signed<T: Statement>(signed: &Signed<T>) -> Value {
-    json!({
-        "domain": T::DOMAIN.as_str(),
-        "signer": hex(signed.get().signer()),
-        "payload": hex(signed.payload()),
-        "signature": hex(signed.signature()),
-        "carried": hex(&signed.to_bytes()),
-    })
 }
 
 fn ids() -> Value {
@@ -376,23 +330,6 @@ fn frames() -> Value {
         },
         "frames": bytes,
     })
-}
-
-/// Compares with the committed file, or writes it when asked to.
-fn keep(name: &str, computed: &Value) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(format!("{name}.json"));
-    if std::env::var_os("FINGERPOST_WRITE_VECTORS").is_some() {
-        std::fs::write(&path, format!("{computed:#}\n")).unwrap();
-    }
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let committed: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(
-        &committed, computed,
-        "{name}.json: this version writes other bytes than it did before"
-    );
 }
 
 #[test]

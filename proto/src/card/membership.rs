@@ -122,11 +122,14 @@ impl Membership {
         let direct = self.vouches.values().filter_map(|vouch| {
             let vouch = vouch.verified().ok()?;
             let vouch = vouch.get();
-            (vouch.network == *network && vouch.subject == *subject && vouch.voucher != *subject)
-                .then_some(ProvenVouch {
-                    voucher: vouch.voucher,
-                    by_invitation: None,
-                })
+            let fits = vouch.network == *network
+                && vouch.subject == *subject
+                && vouch.voucher != *subject
+                && vouch.note.as_ref().map_or(0, String::len) <= limits::NOTE_MAX_BYTES;
+            fits.then_some(ProvenVouch {
+                voucher: vouch.voucher,
+                by_invitation: None,
+            })
         });
         direct
             .chain(
@@ -224,3 +227,7 @@ impl Redeemed {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "membership_tests.rs"]
+mod tests;
