@@ -80,7 +80,15 @@ async fn two_founders_and_two_vouches() {
         "Ada has vouched"
     );
 
+    // Whoever is not a member yet puts nothing into anybody's search.
+    let asked = cleo.org.to_string();
+    let said = bob.ask(move |node| node.entry(&asked).unwrap_err()).await;
+    assert!(said.0.message.contains("is not a member yet"), "{said}");
+
     bob.vouch_for(cleo.org, Some("we share a building")).await;
+    let asked = cleo.org.to_string();
+    bob.until("Cleo can be found", move |node| node.entry(&asked).ok())
+        .await;
     for site in [&ada, &bob, &cleo] {
         let member = site.sees(network, cleo.org, Place::Member).await;
         let mut vouches: Vec<_> = member

@@ -314,6 +314,15 @@ async fn under_a_new_key_it_is_the_same_organisation_to_everybody() {
     second.shows(new, &["Swimming"]).await;
     second.add_service(new, "Diving").await;
     third.shows(new, &["Diving", "Swimming"]).await;
+    // A link to the old one leads on.
+    let asked = old.to_string();
+    let entry = third
+        .with(move |node| node.entry(&old.to_string()).unwrap())
+        .await;
+    assert_eq!(
+        (entry.organisation.id, entry.followed_from),
+        (new, Some(asked))
+    );
     // It is no weaker than before: it can still invite, though its founder is gone.
     Site::member("Tooting Advice", &first, new).await;
 }

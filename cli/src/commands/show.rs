@@ -68,6 +68,12 @@ fn in_words(entry: &EntryView, now_s: u64) -> String {
 fn before_all_else(entry: &EntryView) -> String {
     let name = one_line(&entry.organisation.name);
     let mut text = String::new();
+    if let Some(asked) = &entry.followed_from {
+        text.push_str(&format!(
+            "Note: {} goes on as {name}, and this is its entry now.\n",
+            one_line(asked)
+        ));
+    }
     for sentence in entry.succession.iter().flat_map(succession) {
         text.push_str(&format!("Note: {name} {sentence}\n"));
     }

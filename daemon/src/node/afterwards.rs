@@ -1,5 +1,5 @@
-//! What comes after organisations that merged, closed, changed or lost their key, or were removed: what search
-//! leaves out, and where links to them lead.
+//! What comes after organisations that merged, closed, changed or lost their key, were removed, or are not members
+//! yet: what search leaves out, and where links to them lead.
 //!
 //! What organisations say of it on their cards is kept in the store as well, so that a start need not read all
 //! cards. Who goes on for whom follows from the rosters. Take the replica's lock before this one.
@@ -50,8 +50,9 @@ pub(super) struct After {
     said: BTreeMap<OrgId, Said>,
     /// Who goes on for whom.
     heirs: BTreeMap<OrgId, OrgId>,
-    /// Those to whom more than half of the others object in each of their networks.
-    removed: BTreeSet<OrgId>,
+    /// Those that are members of none of this node's networks, removed or not admitted yet: whoever is not a
+    /// member puts nothing into anybody's search.
+    outside: BTreeSet<OrgId>,
     today: String,
 }
 
@@ -73,7 +74,7 @@ impl After {
                 }
                 true
             })?;
-        (after.heirs, after.removed) = of_rosters(replica);
+        (after.heirs, after.outside) = of_rosters(replica);
         Ok(after)
     }
 
@@ -107,7 +108,7 @@ impl After {
 
     /// Whether search leaves out everything of an organisation.
     fn is_over(&self, org: &OrgId) -> bool {
-        self.removed.contains(org)
+        self.outside.contains(org)
             || self.said.get(org).is_some_and(|said| {
                 let closed = said.closes_on.as_ref().is_some_and(|day| *day < self.today);
                 said.merged_into.is_some() || closed
@@ -122,7 +123,7 @@ impl After {
     /// Everybody that search treats in a special way.
     fn all(&self) -> BTreeSet<OrgId> {
         let ended = self.heirs.keys().chain(self.said.keys());
-        let ended = ended.chain(&self.removed);
+        let ended = ended.chain(&self.outside);
         ended.flat_map(|org| self.around(org)).collect()
     }
 
@@ -147,19 +148,19 @@ impl After {
     fn set_rosters(
         &mut self,
         heirs: BTreeMap<OrgId, OrgId>,
-        removed: BTreeSet<OrgId>,
+        outside: BTreeSet<OrgId>,
     ) -> BTreeSet<OrgId> {
         let changed: BTreeSet<OrgId> = self
             .heirs
             .keys()
             .chain(heirs.keys())
             .filter(|old| self.heirs.get(old) != heirs.get(old))
-            .chain(self.removed.symmetric_difference(&removed))
+            .chain(self.outside.symmetric_difference(&outside))
             .copied()
             .collect();
         let mut concerned: BTreeSet<OrgId> =
             changed.iter().flat_map(|org| self.around(org)).collect();
-        (self.heirs, self.removed) = (heirs, removed);
+        (self.heirs, self.outside) = (heirs, outside);
         concerned.extend(changed.iter().flat_map(|org| self.around(org)));
         concerned
     }
@@ -181,7 +182,7 @@ fn offers_vouch(card: &Card, own: &BTreeSet<OrgId>) -> bool {
     given.any(|given| own.iter().any(|org| given.contains_key(org)))
 }
 
-/// Who goes on for whom, and who is removed, by all rosters together.
+/// Who goes on for whom, and who is a member nowhere, by all rosters together.
 fn of_rosters(replica: &mut Replica<SledStorage>) -> (BTreeMap<OrgId, OrgId>, BTreeSet<OrgId>) {
     let networks: Vec<NetworkId> = replica
         .networks()
@@ -194,14 +195,20 @@ fn of_rosters(replica: &mut Replica<SledStorage>) -> (BTreeMap<OrgId, OrgId>, BT
             continue;
         };
         heirs.extend(roster.heirs());
-        let removed = roster
-            .places()
-            .filter(|(_, place)| *place == Place::Removed);
-        out.extend(removed.map(|(org, _)| *org));
+        out.extend(
+            roster
+                .places()
+                .filter(|(_, place)| is_outside(*place))
+                .map(|(org, _)| *org),
+        );
     }
     let own = replica.own().clone();
-    out.retain(|org| !own.contains(org) && replica.place(org) == Some(Place::Removed));
+    out.retain(|org| !own.contains(org) && replica.place(org).is_some_and(is_outside));
     (heirs, out)
+}
+
+fn is_outside(place: Place) -> bool {
+    matches!(place, Place::Removed | Place::Applicant)
 }
 
 /// Whether any of an organisation's listing is held.
@@ -301,8 +308,8 @@ impl Node {
             after.set_said(*org, said);
             followed.concerned.extend(after.around(org));
         }
-        if let Some((heirs, removed)) = of_rosters {
-            followed.concerned.extend(after.set_rosters(heirs, removed));
+        if let Some((heirs, outside)) = of_rosters {
+            followed.concerned.extend(after.set_rosters(heirs, outside));
         }
         drop(after);
         if !batch.is_empty()

@@ -191,7 +191,7 @@ impl Node {
                 "{} is coming back: its card is here, and the rest follows by itself.",
                 organisation.name
             ),
-            (_, _, true) => "The network was reached, and nobody there has sent the organisation's card yet: the search goes on by itself.".to_owned(),
+            (_, _, true) => "The network was reached, and nobody there has sent the organisation's card yet: the search goes on by itself. If the organisation has changed its key since (fingerpost org rekey), the older key brings nothing back: use the newest.".to_owned(),
             _ => "The network was not reached yet through this ticket: the search goes on by itself, and a newer ticket may help.".to_owned(),
         };
         Ok(Restored {

@@ -402,7 +402,7 @@ impl Node {
                 .iter()
                 .find(|conflict| conflict_id(key.name, conflict) == request.id.trim());
             let Some(conflict) = wanted else { continue };
-            let field = conflict.path.join("/");
+            let field = field_of(&conflict.path);
             let index = request.keep.wrapping_sub(1);
             if conflict.values.get(index).is_none() {
                 return Err(NodeError::bad_input(
@@ -414,7 +414,9 @@ impl Node {
                     "fingerpost conflicts shows them with their numbers, from 1",
                 ));
             }
-            let note = by.note(&format!("conflict resolved: {field}"));
+            let about = about(key.name, &document.value()?, &conflict.path);
+            let summary = format!("conflict resolved: {field} of {about}");
+            let note = by.note(&summary);
             document.resolve(conflict, index, &note, i64::try_from(now_s()).unwrap_or(0))?;
             let state = state_of(key.name, &document.value()?)?;
             let contains = self.contained_by_own(&replica, &key)?;
@@ -425,7 +427,7 @@ impl Node {
             return Ok(Edited {
                 organisation,
                 changes: Changes::default(),
-                summary: format!("conflict resolved: {field}"),
+                summary,
                 records: vec![record],
                 service: None,
                 notes: Vec::new(),
@@ -446,7 +448,7 @@ fn told(document: DocName, value: &serde_json::Value, conflict: Conflict) -> Con
         id: conflict_id(document, &conflict),
         document,
         about: about(document, value, &conflict.path),
-        field: conflict.path.join("/"),
+        field: field_of(&conflict.path),
         values: conflict
             .values
             .into_iter()
@@ -457,6 +459,18 @@ fn told(document: DocName, value: &serde_json::Value, conflict: Conflict) -> Con
             })
             .collect(),
     }
+}
+
+/// The field for people: what leads to it from the service, or from the document where it is in none. Of what
+/// has an id, the kind is enough.
+fn field_of(path: &[String]) -> String {
+    let within = match path {
+        [_, _, field, ..] if !field.is_empty() => path.get(2..).unwrap_or(path),
+        _ => path,
+    };
+    let is_id = |part: &&String| uuid::Uuid::parse_str(part).is_err();
+    let words: Vec<&str> = within.iter().filter(is_id).map(String::as_str).collect();
+    words.join("/")
 }
 
 /// Ten hexadecimal digits over the place and the values, which are the same on every node.

@@ -68,12 +68,43 @@ impl Node {
             if let Some(gone) = self.gone_entry(&id)? {
                 return Ok(gone);
             }
+            if let Some(next) = self.goes_on_as(&id) {
+                let mut entry = self.entry(&next.to_string())?;
+                entry.followed_from.get_or_insert(id);
+                return Ok(entry);
+            }
+            self.refuse_applicant(&id)?;
             return Err(NodeError::not_found(
                 format!("this node knows no service or organisation with the id {id}"),
                 "fingerpost search finds services with their ids",
             ));
         };
         self.entry_of(hit)
+    }
+
+    /// The organisation that goes on for one whose own card is held no more.
+    fn goes_on_as(&self, id: &str) -> Option<OrgId> {
+        let org: OrgId = id.parse().ok()?;
+        let end = self.end_of_line(&org);
+        (end != org).then_some(end)
+    }
+
+    /// Says why nothing is shown of an organisation that is not a member.
+    fn refuse_applicant(&self, id: &str) -> Result<(), NodeError> {
+        let Ok(org) = id.parse::<OrgId>() else {
+            return Ok(());
+        };
+        let mut replica = self.replica();
+        if replica.place(&org) != Some(Place::Applicant) {
+            return Ok(());
+        }
+        Err(NodeError::not_found(
+            format!(
+                "{} has asked to join and is not a member yet: nothing of it is shown",
+                org_ref(&replica, &org).name
+            ),
+            "fingerpost waiting shows who vouches for it",
+        ))
     }
 
     fn entry_of(&self, hit: &Hit) -> Result<EntryView, NodeError> {
@@ -131,6 +162,7 @@ impl Node {
             outdated: shown.outdated,
             away: card.and_then(|card| pause_of(&card, &today())),
             succession: self.succession_of(replica, org),
+            followed_from: None,
         }
     }
 

@@ -391,6 +391,9 @@ pub struct EntryView {
     /// What comes after the organisation, if it merged, closes, or goes on under another key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succession: Option<SucceededBy>,
+    /// The id that was asked for, where this is the entry of whoever goes on for that organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed_from: Option<String>,
     /// Whether a newer version is known whose content has not arrived.
     pub outdated: bool,
 }

@@ -219,7 +219,7 @@ pub struct ConflictInfo {
     pub document: DocName,
     /// What it is about, for people: the name of the service, or the kind of document.
     pub about: String,
-    /// The field, with the fields and ids that lead to it, joined with `/`.
+    /// The field, with the fields within its service that lead to it, joined with `/`.
     pub field: String,
     /// The values, the one that is shown first.
     pub values: Vec<ConflictValue>,

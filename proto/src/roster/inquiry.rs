@@ -48,7 +48,7 @@ impl Roster {
         let vouches = Vouches::of(standings);
         let (anchors, needed) = (&self.anchors, self.vouches_needed);
         let judging = Stage::undivided(standings, &vouches, anchors, needed);
-        let choosing = Stage::without_heirs(standings, &vouches, anchors, needed);
+        let choosing = Stage::with_keys_passed_on(standings, &vouches, anchors, needed);
         ask(&Inquiry {
             roster: self,
             standings,

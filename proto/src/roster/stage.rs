@@ -101,6 +101,19 @@ impl Heirs {
         self.now(org) != *org
     }
 
+    /// An organisation with all keys from which the line leads through it, whatever comes after it.
+    fn older_keys_of(&self, org: &OrgId) -> Orgs {
+        let mut found = Orgs::from([*org]);
+        while let Some(older) = self
+            .0
+            .iter()
+            .find(|(old, new)| found.contains(new) && !found.contains(old))
+        {
+            found.insert(*older.0);
+        }
+        found
+    }
+
     /// An organisation with all that it goes on for.
     pub(super) fn line_of(&self, org: &OrgId) -> Orgs {
         let mut line: Orgs = self
@@ -112,6 +125,18 @@ impl Heirs {
         line.insert(*org);
         line
     }
+}
+
+/// A key that was passed on stays passed on, also when the organisation has left. Of several heirs of one key
+/// it is the smallest.
+fn find_heirs_by_key(standings: &BTreeMap<OrgId, Standing>) -> Heirs {
+    let mut heirs = BTreeMap::new();
+    for (new, standing) in standings {
+        for old in standing.rekeyed_from.iter().filter(|old| *old != new) {
+            heirs.entry(*old).or_insert(*new);
+        }
+    }
+    Heirs(heirs)
 }
 
 /// What is computed of a stage.
@@ -155,16 +180,17 @@ impl<'a> Stage<'a> {
         anchors: &'a Orgs,
         needed: u32,
     ) -> Self {
-        let mut stage = Self::without_heirs(standings, vouches, anchors, needed);
-        stage.heirs = stage.find_heirs();
-        if !stage.heirs.0.is_empty() {
+        let mut stage = Self::with_keys_passed_on(standings, vouches, anchors, needed);
+        let voted = stage.find_voted_heirs();
+        if !voted.is_empty() {
+            stage.heirs.0.extend(voted);
             stage.refresh(&Orgs::new());
         }
         stage
     }
 
-    /// The stage before anybody is succeeded: by what it says, heirs are chosen.
-    pub(super) fn without_heirs(
+    /// The stage that knows who changed its key, and no other heirs: by what it says, these are chosen.
+    pub(super) fn with_keys_passed_on(
         standings: &'a BTreeMap<OrgId, Standing>,
         vouches: &'a Vouches,
         anchors: &'a Orgs,
@@ -178,7 +204,7 @@ impl<'a> Stage<'a> {
             admitted: Orgs::new(),
             voice: Orgs::new(),
             removed: Orgs::new(),
-            heirs: Heirs::default(),
+            heirs: find_heirs_by_key(standings),
         };
         stage.refresh(&Orgs::new());
         stage
@@ -237,29 +263,19 @@ impl<'a> Stage<'a> {
         self.standings.get(org).is_some_and(Standing::accepts) && !self.heirs.is_replaced(org)
     }
 
-    /// Of the organisations that claim to go on for another, those that prove it: by the word of more than
-    /// half of its vouchers, or by its own old key. The first outranks the second, for a key may be stolen.
-    fn find_heirs(&self) -> Heirs {
-        let mut best: BTreeMap<OrgId, (u8, OrgId)> = BTreeMap::new();
-        let mut offer = |old: &OrgId, claim: (u8, OrgId)| {
-            let held = best.entry(*old).or_insert(claim);
-            *held = (*held).min(claim);
-        };
-        for (new, standing) in self.standings {
-            // A key that was passed on stays passed on, also when the organisation has left.
-            for old in standing.rekeyed_from.iter().filter(|old| *old != new) {
-                offer(old, (1, *new));
-            }
-            if !standing.accepts() {
-                continue;
-            }
+    /// Of the organisations that claim to go on for another, those for which more than half of its vouchers
+    /// speak. They outrank a key that was passed on, for a key may be stolen.
+    fn find_voted_heirs(&self) -> BTreeMap<OrgId, OrgId> {
+        let mut voted: BTreeMap<OrgId, OrgId> = BTreeMap::new();
+        for (new, standing) in self.standings.iter().filter(|(_, it)| it.accepts()) {
             for old in &standing.claims {
+                // In the order of their ids, so the smallest of several is the one.
                 if self.admitted.contains(old) && self.is_voted_heir(old, new) {
-                    offer(old, (0, *new));
+                    voted.entry(*old).or_insert(*new);
                 }
             }
         }
-        Heirs(best.into_iter().map(|(old, (_, new))| (old, new)).collect())
+        voted
     }
 
     fn is_voted_heir(&self, old: &OrgId, new: &OrgId) -> bool {
@@ -267,18 +283,26 @@ impl<'a> Stage<'a> {
         2 * self.votes_for(&voters, old, new).count() > voters.len()
     }
 
-    /// Who has a say in whether `new` goes on for `old`: those who vouch for `old`, or everybody with a
-    /// voice, where it is a founder.
+    /// Who has a say in whether `new` goes on for `old`: those who vouch for `old` or for a key that it had
+    /// before, under the keys that they have now; or everybody with a voice, where it is a founder.
     pub(super) fn voters_on(&self, old: &OrgId, new: &OrgId) -> Orgs {
-        let mut voters: Orgs = match self.anchors.contains(old) {
-            true => Orgs::new(),
-            false => self.vouches.vouchers(old),
+        let keys = self.heirs.older_keys_of(old);
+        let parties = [old, new].map(|party| self.heirs.now(party));
+        let has_a_say = |voter: &OrgId| !parties.contains(voter) && self.is_present(voter);
+        let vouchers: Orgs = match keys.is_disjoint(self.anchors) {
+            true => keys
+                .iter()
+                .flat_map(|key| self.vouches.vouchers(key))
+                .collect(),
+            false => Orgs::new(),
         };
-        voters.retain(|voter| self.admitted.contains(voter));
+        let admitted = vouchers.intersection(&self.admitted);
+        let mut voters: Orgs = admitted.map(|voter| self.heirs.now(voter)).collect();
+        voters.retain(has_a_say);
         if voters.is_empty() {
             voters.clone_from(&self.voice);
+            voters.retain(has_a_say);
         }
-        voters.retain(|voter| voter != old && voter != new && self.is_present(voter));
         voters
     }
 

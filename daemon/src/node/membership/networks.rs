@@ -115,7 +115,7 @@ impl Node {
                 "members to take their objections back: fingerpost members shows who objects, and why"
                     .to_owned(),
             ),
-            (_, None) if replica.is_active(&network) => Some(
+            (_, None) if replica.is_active(&network) && !replica.own().is_empty() => Some(
                 "an exchange with a member: joining was not finished; if none comes about, join again with the ticket"
                     .to_owned(),
             ),

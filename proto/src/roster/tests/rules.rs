@@ -294,3 +294,88 @@ fn an_old_key_does_not_come_back_when_its_organisation_has_left() {
     assert_eq!(roster.place_of(&org(4)), Some(Place::Left));
     assert_eq!(roster.member_count(), 2);
 }
+
+/// A small network in which 1, 2 and 3 vouch for 4, and 5 claims its place by the word of some of them.
+fn claimed(vouched: Vec<(u8, Standing)>, votes: &[(u8, u8)]) -> Roster {
+    let claimant = Standing {
+        claims: votes.iter().map(|(_, old)| org(*old)).collect(),
+        ..standing(&[])
+    };
+    let mut all = vouched;
+    for (voter, old) in votes {
+        for (_, it) in all.iter_mut().filter(|(n, _)| n == voter) {
+            it.successors.insert(org(*old), org(5));
+        }
+    }
+    all.push((5, claimant));
+    roster(&charter(&[1], 1), &all)
+}
+
+fn rekeyed(from: u8) -> Standing {
+    Standing {
+        rekeyed_from: orgs(&[from]),
+        ..standing(&[])
+    }
+}
+
+#[test]
+fn who_changed_its_key_still_has_a_say_in_whom_it_vouched_for() {
+    let network = || {
+        vec![
+            (1, standing(&[])),
+            (2, standing(&[1])),
+            (3, standing(&[1])),
+            (4, standing(&[1, 2, 3])),
+            (6, rekeyed(2)),
+        ]
+    };
+    let roster = claimed(network(), &[(1, 4), (6, 4)]);
+    assert_eq!(roster.heir_of(&org(4)), Some(org(5)));
+    // Its old card has no second word, and none of its own.
+    let roster = claimed(network(), &[(2, 4), (6, 4)]);
+    assert_eq!(roster.heir_of(&org(4)), None);
+}
+
+#[test]
+fn a_key_that_was_changed_once_can_be_lost_as_well() {
+    let network = || {
+        vec![
+            (1, standing(&[])),
+            (2, standing(&[1])),
+            (3, standing(&[1])),
+            (4, standing(&[1, 2, 3])),
+            (7, rekeyed(4)),
+        ]
+    };
+    let one = claimed(network(), &[(1, 7)]);
+    assert_eq!(one.heir_of(&org(7)), None);
+    let two = claimed(network(), &[(1, 7), (2, 7)]);
+    assert_eq!(two.heir_of(&org(7)), Some(org(5)));
+    assert_eq!(two.heir_of(&org(4)), Some(org(5)), "and with it the first");
+    assert!(two.is_member(&org(5)));
+}
+
+#[test]
+fn who_holds_a_stolen_key_has_no_say_in_who_goes_on_for_it() {
+    // The only voucher of 4 has left, so everybody with a voice decides; but not the thief of its key.
+    let network = |thief: bool| {
+        let mut gone = standing(&[1]);
+        (gone.epoch, gone.left_epoch) = (0, 1);
+        let mut all = vec![
+            (1, standing(&[])),
+            (2, standing(&[1])),
+            (3, gone),
+            (4, standing(&[3])),
+        ];
+        if thief {
+            all.push((7, rekeyed(4)));
+        }
+        all
+    };
+    for thief in [false, true] {
+        let one = claimed(network(thief), &[(1, 4)]);
+        assert_ne!(one.heir_of(&org(4)), Some(org(5)), "{thief}");
+        let both = claimed(network(thief), &[(1, 4), (2, 4)]);
+        assert_eq!(both.heir_of(&org(4)), Some(org(5)), "{thief}");
+    }
+}
