@@ -9,8 +9,9 @@ use fingerpost_proto::roster::{Place, Standing};
 
 use super::world::{Report, World};
 
-/// How often every node speaks with one other in the healed network: some ten times spread everything.
-const ROUNDS_MAX: u32 = 40;
+/// How often every node speaks with one other in the healed network. Some ten times spread one statement, but
+/// statements wait for others: a listing for the vouch that makes its owner a member, and that for a card.
+const ROUNDS_MAX: u32 = 80;
 
 /// What all must agree on.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,9 +49,9 @@ impl World {
         }
         let mut fault = String::new();
         for round in 1..=ROUNDS_MAX {
-            self.round(round.is_multiple_of(3));
+            self.round(round.is_multiple_of(2));
             // Comparing costs as much as some sessions, and agreement takes its time.
-            let agreed = match round > 6 && round.is_multiple_of(2) {
+            let agreed = match round > 6 && round.is_multiple_of(4) {
                 true => self.compare(),
                 false => Err(String::new()),
             };
