@@ -4,20 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stage::{Stage, Vouches, invitation_winners};
+use super::known::{Known, Number};
+use super::stage::Stage;
 use super::{Roster, Standing};
-use crate::ids::{InviteId, OrgId};
+use crate::ids::OrgId;
 
 /// Answers questions about one network; see [`Roster::inquire`].
 pub struct Inquiry<'a> {
     roster: &'a Roster,
     standings: &'a BTreeMap<OrgId, Standing>,
-    vouches: &'a Vouches,
+    known: &'a Known<'a>,
     /// Before anybody was removed: the accused are judged by it.
     judging: &'a Stage<'a>,
     /// Before anybody was succeeded: heirs are chosen by it.
     choosing: &'a Stage<'a>,
-    winners: BTreeMap<(OrgId, InviteId), (u64, OrgId)>,
 }
 
 /// How far one organisation has come that says that it goes on for another.
@@ -45,17 +45,16 @@ impl Roster {
         standings: &BTreeMap<OrgId, Standing>,
         ask: impl FnOnce(&Inquiry<'_>) -> T,
     ) -> T {
-        let vouches = Vouches::of(standings);
-        let (anchors, needed) = (&self.anchors, self.vouches_needed);
-        let judging = Stage::undivided(standings, &vouches, anchors, needed);
-        let choosing = Stage::with_keys_passed_on(standings, &vouches, anchors, needed);
+        let known = Known::of(standings, self.anchors.iter().copied());
+        let (anchors, needed) = (known.numbers(&self.anchors), self.vouches_needed);
+        let judging = Stage::undivided(&known, &anchors, needed);
+        let choosing = Stage::with_keys_passed_on(&known, &anchors, needed);
         ask(&Inquiry {
             roster: self,
             standings,
-            vouches: &vouches,
+            known: &known,
             judging: &judging,
             choosing: &choosing,
-            winners: invitation_winners(standings),
         })
     }
 }
@@ -75,7 +74,7 @@ impl Inquiry<'_> {
             .flat_map(|standing| standing.vouches.iter().map(|vouch| vouch.voucher))
             .collect();
         let counts = |voucher: &OrgId| {
-            self.vouches.counts(voucher, subject) && self.roster.is_admitted(voucher)
+            self.known.counts(voucher, subject) && self.roster.is_admitted(voucher)
         };
         vouchers
             .into_iter()
@@ -104,7 +103,7 @@ impl Inquiry<'_> {
         let standing = self.standings.get(subject)?;
         standing.vouches.iter().find_map(|vouch| {
             let (_, key) = vouch.by_invitation?;
-            let (_, winner) = self.winners.get(&(vouch.voucher, key))?;
+            let (_, winner) = self.known.winners.get(&(vouch.voucher, key))?;
             (winner != subject).then_some(*winner)
         })
     }
@@ -118,7 +117,10 @@ impl Inquiry<'_> {
     /// Everybody that is present and objects to an organisation, and whether the objection counts: whether
     /// the objector has a say in it.
     pub fn objectors(&self, accused: &OrgId) -> Vec<(OrgId, bool)> {
-        let (against, _) = self.judging.judgement(&self.now(accused));
+        let against = match self.now(accused) {
+            Some(accused) => self.known.ids(self.judging.judgement(accused).0.iter()),
+            None => BTreeSet::new(),
+        };
         let line = self.line_of(accused);
         self.standings
             .iter()
@@ -134,8 +136,9 @@ impl Inquiry<'_> {
     /// With how many objections that count an organisation is removed: more than half of those who have
     /// a say in it, itself included.
     pub fn objections_needed(&self, accused: &OrgId) -> usize {
-        let (_, all) = self.judging.judgement(&self.now(accused));
-        all / 2 + 1
+        let judgement = |accused| self.judging.judgement(accused).1;
+        self.now(accused)
+            .map_or(1, |accused| judgement(accused) / 2 + 1)
     }
 
     /// The claims on the places of others, by the old organisation and the one that claims.
@@ -151,24 +154,33 @@ impl Inquiry<'_> {
 
     /// How the word of those who have a say stands on one succession, whether it was claimed or not.
     pub fn succession(&self, old: &OrgId, new: &OrgId) -> SuccessionVote {
-        let voters = self.choosing.voters_on(old, new);
-        let signed = self.choosing.votes_for(&voters, old, new).copied();
+        let parties = self.known.number(old).zip(self.known.number(new));
+        let votes = parties.map(|(old, new)| {
+            let voters = self.choosing.voters_on(old, new);
+            let signed = self.known.ids(self.choosing.votes_for(&voters, old, new));
+            (self.known.ids(voters.iter()), signed)
+        });
+        // Nobody has a say in one of whom nobody has heard.
+        let (voters, signed) = votes.unwrap_or_default();
         SuccessionVote {
             old: *old,
             new: *new,
-            signed: signed.collect(),
+            signed,
             needed: voters.len() / 2 + 1,
             voters,
             complete: self.roster.heir_of(old) == Some(self.roster.heir_of(new).unwrap_or(*new)),
         }
     }
 
-    fn now(&self, org: &OrgId) -> OrgId {
-        self.judging.heirs.now(org)
+    fn now(&self, org: &OrgId) -> Option<Number> {
+        Some(self.judging.heirs.now(self.known.number(org)?))
     }
 
     /// An organisation with its older keys and its heirs: what is objected to one is objected to all.
     pub fn line_of(&self, org: &OrgId) -> BTreeSet<OrgId> {
-        self.judging.heirs.line_of(&self.now(org))
+        match self.now(org) {
+            Some(now) => self.known.ids(self.judging.heirs.line_of(now).iter()),
+            None => BTreeSet::from([*org]),
+        }
     }
 }

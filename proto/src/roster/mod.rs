@@ -25,7 +25,9 @@
 //! goes on for it, is one with its heir: it is not counted twice, and what is objected to one is objected
 //! to the other.
 
+mod heirs;
 mod inquiry;
+mod known;
 mod stage;
 mod standing;
 
@@ -38,7 +40,8 @@ use crate::limits;
 pub use inquiry::{Inquiry, SuccessionVote};
 pub use standing::Standing;
 
-use stage::{Stage, Vouches};
+use known::{Known, Marks, Number};
+use stage::Stage;
 
 /// What the roster needs of an amendment that is known, in force or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,30 +102,30 @@ impl Roster {
         amendments: &BTreeMap<CharterId, Terms>,
         standings: &BTreeMap<OrgId, Standing>,
     ) -> Self {
-        let vouches = Vouches::of(standings);
-        let mut anchors: BTreeSet<OrgId> = charter.anchors.iter().copied().collect();
+        let known = Known::of(standings, charter.anchors.iter().copied());
+        let mut anchors = known.numbers(&charter.anchors);
         let mut needed = charter.vouches_needed;
         let mut current = CharterId::from_bytes(*charter.network().as_bytes());
         let mut chain = vec![current];
         loop {
-            let stage = Stage::compute(standings, &vouches, &anchors, needed);
+            let stage = Stage::compute(&known, &anchors, needed);
             let mut tallies = BTreeMap::new();
-            let mut next = None;
+            let mut next: Option<(CharterId, u32, Marks)> = None;
             for (id, terms) in amendments.iter().filter(|(_, it)| it.previous == current) {
                 let (accepted, voices) = stage.tally(&current, id);
                 let most = (voices / 2 + 1).max(terms.vouches_needed as usize);
                 let open = chain.len() <= limits::AMENDMENTS_IN_FORCE_MAX && !chain.contains(id);
-                if next.is_none() && open && accepted.len() >= most {
-                    next = Some((*id, terms.vouches_needed, accepted.clone()));
-                }
                 let tally = Tally {
-                    accepted: accepted.into_iter().collect(),
+                    accepted: known.ids(accepted.iter()).into_iter().collect(),
                     needed: most,
                 };
+                if next.is_none() && open && tally.accepted.len() >= most {
+                    next = Some((*id, terms.vouches_needed, accepted));
+                }
                 tallies.insert(*id, tally);
             }
             let Some((id, vouches_needed, acceptors)) = next else {
-                return Self::of_stage(&stage, standings, chain, tallies, needed);
+                return Self::of_stage(&stage, chain, tallies, needed);
             };
             chain.push(id);
             (current, needed, anchors) = (id, vouches_needed, acceptors);
@@ -131,44 +134,48 @@ impl Roster {
 
     fn of_stage(
         stage: &Stage<'_>,
-        standings: &BTreeMap<OrgId, Standing>,
         chain: Vec<CharterId>,
         tallies: BTreeMap<CharterId, Tally>,
         vouches_needed: u32,
     ) -> Self {
-        let place = |org: &OrgId, standing: &Standing| {
+        let known = stage.known;
+        let place = |org: Number, standing: &Standing| {
             if standing.left() {
                 Some(Place::Left)
             } else if stage.heirs.is_replaced(org) {
                 Some(Place::Replaced)
             } else if !standing.accepts() {
                 None
-            } else if stage.removed.contains(org) {
+            } else if stage.removed.has(org) {
                 Some(Place::Removed)
-            } else if stage.admitted.contains(org) {
+            } else if stage.admitted.has(org) {
                 Some(Place::Member)
             } else {
                 Some(Place::Applicant)
             }
         };
-        let places: BTreeMap<OrgId, Place> = standings
-            .iter()
-            .filter_map(|(org, standing)| Some((*org, place(org, standing)?)))
-            .collect();
-        let replaced = standings.keys().filter(|org| stage.heirs.is_replaced(org));
-        let heirs = replaced.map(|org| (*org, stage.heirs.now(org))).collect();
+        let placed = known
+            .standings()
+            .filter_map(|(org, standing)| Some((known.id(org)?, place(org, standing)?)));
+        let places: BTreeMap<OrgId, Place> = placed.collect();
+        // Of keys that nobody has heard from, nothing is said.
+        let heard = stage
+            .heirs
+            .ends()
+            .filter(|(old, _)| known.standing(*old).is_some());
+        let heirs = heard.filter_map(|(old, heir)| Some((known.id(old)?, known.id(heir)?)));
         let members = places
             .values()
             .filter(|place| **place == Place::Member)
             .count();
-        let mut voice = stage.voice.clone();
+        let mut voice = known.ids(stage.voice.iter());
         voice.retain(|org| places.get(org) == Some(&Place::Member));
         Self {
+            heirs: heirs.collect(),
             places,
-            admitted: stage.admitted.clone(),
+            admitted: known.ids(stage.admitted.iter()),
             voice,
-            heirs,
-            anchors: stage.anchors().clone(),
+            anchors: known.ids(stage.anchors().iter()),
             chain,
             tallies,
             vouches_needed,
