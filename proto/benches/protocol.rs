@@ -389,7 +389,7 @@ fn standings(
     let one = |n: u32| {
         let vouch = |at: u32| ProvenVouch {
             voucher: org(n.wrapping_mul(2_654_435_761).wrapping_add(at) % n.max(4)),
-            by_invitation: (at == 0 && n % 3 == 0)
+            by_invitation: (at == 0 && n.is_multiple_of(3))
                 .then(|| (NOW_S, InviteId::from_bytes(*org(n).as_bytes()))),
         };
         let mut standing = Standing {
@@ -401,7 +401,7 @@ fn standings(
         if n % 10 == 3 {
             standing.objections = (0..4).map(|at| org(n % 40 + 40 * at)).collect();
         }
-        if n % 3 != 0 {
+        if !n.is_multiple_of(3) {
             standing.amendments.insert(founding, amendment);
         }
         if n % 50 == 49 {
