@@ -49,7 +49,7 @@ impl Checks {
             self.cards.clear();
         }
         let checked = self.items.entry(hash_of(&parts_of(&item)));
-        let checked = checked.or_insert_with(|| item.check()).clone()?;
+        let checked = checked.or_insert_with(|| prove(item.check())).clone()?;
         if let Checked::Record(record) = &checked
             && let Some((bytes, State::Card(card))) = &record.state
         {
@@ -93,8 +93,25 @@ impl Checks {
             delegation: None,
             state: Some((bytes.to_vec(), state)),
         }));
-        self.items.insert(hash_of(&parts_of(&item)), Ok(checked));
+        self.items
+            .insert(hash_of(&parts_of(&item)), prove(Ok(checked)));
     }
+}
+
+/// Asks once for what a card proves: a signature that was found good stays so in all copies of the card.
+fn prove(checked: Result<Checked, Refusal>) -> Result<Checked, Refusal> {
+    if let Ok(Checked::Record(record)) = &checked
+        && let Some((_, State::Card(card))) = &record.state
+    {
+        let org = record.record.get().org;
+        for (network, membership) in &card.networks {
+            membership.proven(network, &org);
+        }
+        for rekeying in &card.rekeyings {
+            rekeying.verified().ok();
+        }
+    }
+    checked
 }
 
 fn hash_of(of: &(impl Hash + ?Sized)) -> u64 {
