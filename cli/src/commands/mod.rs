@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod away;
+mod backup;
 mod block;
 mod charter;
 mod close;
@@ -135,6 +136,8 @@ enum Command {
     /// The root key of your organisation: keep it safe, bring it back
     #[command(subcommand)]
     Key(key::Key),
+    /// Write everything that brings this node's organisations back to one encrypted file
+    Backup(backup::Backup),
     /// Bring your organisation back on a new machine
     Restore(restore::Restore),
     /// Signed records, as they are carried between nodes
@@ -261,6 +264,7 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Succession(succession) => succession::run(succession, context).await,
         Command::Node(node) => node::run(node, context).await,
         Command::Key(key) => key::run(key, context).await,
+        Command::Backup(backup) => backup::run(backup, context).await,
         Command::Restore(restore) => restore::run(restore, context).await,
         Command::Record(record) => record::run(record, context).await,
         // `run` has dealt with those that need no node.
@@ -302,6 +306,7 @@ impl Command {
             Self::Succession(succession) => succession.takes_org(),
             Self::Node(node) => node.takes_org(),
             Self::Key(key) => key.takes_org(),
+            Self::Backup(backup) => backup.takes_org(),
             Self::Status
             | Self::Show(_)
             | Self::Members(_)

@@ -258,7 +258,11 @@ impl Node {
         Card::parse(&shown.state).map_err(NodeError::internal)
     }
 
-    fn has_own(&self, replica: &Replica<SledStorage>, key: &DocKey) -> Result<bool, NodeError> {
+    pub(super) fn has_own(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<bool, NodeError> {
         let stored = replica.storage().get(Table::Own, &key.to_bytes())?;
         Ok(stored.is_some())
     }

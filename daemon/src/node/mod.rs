@@ -5,6 +5,7 @@
 //! Methods here block on the disk: async callers use `spawn_blocking`.
 
 mod afterwards;
+mod backups;
 mod clock;
 mod contacts;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod days;
 mod documents;
 mod error;
 mod feed;
+mod from_backup;
 mod gossip;
 mod kept_keys;
 mod listing;
@@ -32,7 +34,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -128,6 +130,8 @@ pub struct Node {
     traffic: Mutex<Traffic>,
     actor: [u8; 16],
     started_at_s: u64,
+    /// After how many seconds without an answer of a peer a restored organisation goes on alone.
+    alone_after_s: AtomicU64,
     set_aside: Option<PathBuf>,
     /// Where to find the network again while the store is still empty.
     rescue: Mutex<Rescue>,
@@ -263,6 +267,7 @@ impl Node {
             traffic: Mutex::default(),
             actor: crate::keys::random()?,
             started_at_s: now_s(),
+            alone_after_s: AtomicU64::new(from_backup::ALONE_AFTER_S),
             set_aside: aside,
             rescue: Mutex::new(rescue),
         });

@@ -88,6 +88,9 @@ pub(super) struct Restoring {
     /// Documents whose history is back.
     pub(super) with_history: Vec<DocName>,
     pub(super) complete: bool,
+    /// When a backup was taken in, if it comes back from one.
+    #[serde(default)]
+    pub(super) from_backup_at_s: Option<u64>,
 }
 
 /// Which task of an organisation.
