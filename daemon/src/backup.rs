@@ -87,11 +87,14 @@ pub struct Backup {
     /// Where nodes of members were.
     #[n(6)]
     pub nodes: Vec<(NodeId, Vec<String>)>,
-    /// Organisations that the node blocked.
+    /// Cards of other members, without which nobody knows who is one.
     #[n(7)]
+    pub cards: Vec<Item>,
+    /// Organisations that the node blocked.
+    #[n(8)]
     pub blocked: Vec<OrgId>,
     /// The organisation that commands meant.
-    #[n(8)]
+    #[n(9)]
     pub current: Option<OrgId>,
 }
 
@@ -221,6 +224,10 @@ impl Backup {
         if self.charters().len() != self.charters.len() {
             return Err(BackupError::Unsound("the charter of a network"));
         }
+        let sound = |item: &Item| item.clone().check().is_ok();
+        if !self.cards.iter().all(sound) {
+            return Err(BackupError::Unsound("a card"));
+        }
         for org in &self.organisations {
             if org.root_key().is_some_and(|key| key.org_id() != org.org) {
                 return Err(BackupError::Unsound("a root key"));
@@ -231,9 +238,8 @@ impl Backup {
                 return Err(BackupError::Unsound("a delegation"));
             }
             let items = org.documents.iter().flat_map(|document| &document.items);
-            for item in items.chain(&org.statements) {
-                let checked = item.clone().check();
-                checked.map_err(|_| BackupError::Unsound("a record"))?;
+            if !items.chain(&org.statements).all(sound) {
+                return Err(BackupError::Unsound("a record"));
             }
         }
         Ok(())

@@ -7,9 +7,11 @@
 
 pub mod api;
 pub mod backup;
+pub mod doctor;
 pub mod keys;
 pub mod log;
 pub mod merge;
+pub mod metrics;
 pub mod net;
 pub mod node;
 pub mod rescue;

@@ -7,6 +7,7 @@
 )]
 
 #[path = "nodes/site.rs"]
+#[allow(dead_code, reason = "other tests take more of it")]
 mod site;
 
 use fingerpost_daemon::node::Node;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use fingerpost_proto::api::{BackedUp, BackupContents, BackupFile, MakeBackup, OrgRef, UseBackup};
 use fingerpost_proto::card::Card;
-use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
+use fingerpost_proto::ids::{DocKey, DocName, NetworkId, NodeId, OrgId};
 use fingerpost_proto::listing::ShardState;
 use fingerpost_proto::replica::{Item, Replica};
+use fingerpost_proto::roster::Place;
 use fingerpost_proto::storage::{Storage, Table};
 use zeroize::Zeroizing;
 
@@ -19,6 +20,10 @@ use crate::keys::random;
 use crate::merge::{Answer, MergeError, Request};
 use crate::sealing::SealError;
 use crate::store::SledStorage;
+
+/// Most cards of other members in a backup, and most bytes of them. The rest comes from whoever of these answers.
+const CARDS_MAX: usize = 256;
+const CARDS_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) fn failure(error: &BackupError) -> NodeError {
     NodeError::bad_input(
@@ -110,9 +115,10 @@ impl Node {
 
     fn gather(&self, orgs: &[OrgId]) -> Result<Backup, NodeError> {
         let settings = std::fs::read_to_string(self.home.config()).ok();
-        let nodes = lock(&self.rescue).nodes().clone().into_iter().collect();
+        let nodes: Vec<(NodeId, Vec<String>)> =
+            lock(&self.rescue).nodes().clone().into_iter().collect();
         // The lock makes it one moment: whatever is written is written under it.
-        let replica = self.replica();
+        let mut replica = self.replica();
         let mut organisations = Vec::new();
         for org in orgs {
             organisations.push(self.gather_org(&replica, org)?);
@@ -126,6 +132,7 @@ impl Node {
             settings,
             organisations,
             charters: charters.collect(),
+            cards: other_cards(&mut replica, &nodes)?,
             nodes,
             blocked: replica.blocked().iter().copied().collect(),
             current: self.current_org(&replica)?,
@@ -187,6 +194,36 @@ fn statements(replica: &Replica<SledStorage>, org: &OrgId) -> Result<Vec<Item>, 
         }
     }
     Ok(found)
+}
+
+/// The cards of other members, those of nodes that were in touch first, as many as a backup carries.
+fn other_cards(
+    replica: &mut Replica<SledStorage>,
+    nodes: &[(NodeId, Vec<String>)],
+) -> Result<Vec<Item>, NodeError> {
+    let mut orgs = Vec::new();
+    for (node, _) in nodes {
+        orgs.extend(replica.orgs_of_node(node)?);
+    }
+    orgs.extend(replica.organisations());
+    let mut seen = replica.own().clone();
+    let (mut cards, mut left_bytes) = (Vec::new(), CARDS_MAX_BYTES);
+    for org in orgs {
+        if !seen.insert(org) || replica.place(&org) != Some(Place::Member) {
+            continue;
+        }
+        let name = DocName::Card;
+        for item in replica.items(&DocKey { org, name })? {
+            match left_bytes.checked_sub(item.size_bytes()) {
+                Some(left) if cards.len() < CARDS_MAX => {
+                    left_bytes = left;
+                    cards.push(item);
+                }
+                _ => return Ok(cards),
+            }
+        }
+    }
+    Ok(cards)
 }
 
 /// What a backup holds, in words and numbers.

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use fingerpost_config::Settings;
 use fingerpost_proto::api::{OrgRef, Restored, RestoredBackup, UseBackup};
 use fingerpost_proto::documents::OwnDocument;
-use fingerpost_proto::ids::{DocKey, NetworkId, OrgId};
+use fingerpost_proto::ids::{DocKey, NetworkId, NodeId, OrgId};
 use fingerpost_proto::limits;
 use fingerpost_proto::replica::{Item, Outcome, Replica};
 use fingerpost_proto::storage::{Batch, Storage, Table};
+use fingerpost_proto::sync::receipts;
 
 use super::backups::{contents, key_of, read};
 use super::documents::taken_back;
@@ -161,6 +162,10 @@ impl Node {
                     .notes
                     .push(format!("part of {name} was refused: {reason}"));
             }
+        }
+        for card in &backup.cards {
+            // Who is no member any more is refused; that is as it should be.
+            receive(&mut self.replica(), card)?;
         }
         self.take_whereabouts(backup)?;
         self.take_choices(backup)?;
@@ -385,6 +390,19 @@ impl Node {
         }
         let nobody = self.member_nodes().is_empty() && lock(&self.rescue).nodes().is_empty();
         overdue || nobody
+    }
+
+    /// Shows this node to those that the backup named, until an exchange with them was finished: they do not know
+    /// yet that it belongs to the organisation.
+    pub(super) fn seek_where_known(&self) -> Result<(), NodeError> {
+        let met = receipts(&self.replica())?;
+        let mut known: Vec<NodeId> = lock(&self.rescue).nodes().keys().copied().collect();
+        known.retain(|node| !met.contains_key(node) && self.net().is_connected(node));
+        for node in known {
+            lock(&self.sessions).seek(node);
+            self.sync_soon(node);
+        }
+        Ok(())
     }
 
     /// Takes over what peers hold of documents that have become older than that, and whose newer history nobody has.

@@ -91,6 +91,9 @@ impl Node {
         org: &OrgId,
         mut restoring: Restoring,
     ) -> Result<(), NodeError> {
+        if restoring.from_backup_at_s.is_some() {
+            self.seek_where_known()?;
+        }
         if restoring.complete || !self.replica().own().contains(org) {
             return Ok(());
         }

@@ -269,6 +269,7 @@ impl Node {
 
     /// Takes every task one step further.
     fn tend(&self) -> Result<(), NodeError> {
+        self.look_at_disk_sometimes();
         self.stop_where_revoked()?;
         self.follow_rekeyings()?;
         if self.has_heard() {

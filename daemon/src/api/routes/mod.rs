@@ -3,7 +3,7 @@
 mod conflicts;
 mod membership;
 mod nodes;
-mod operating;
+pub(super) mod operating;
 
 use std::sync::Arc;
 
