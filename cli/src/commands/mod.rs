@@ -7,6 +7,7 @@ mod charter;
 mod close;
 mod completions;
 mod conflicts;
+mod doctor;
 mod found;
 mod help;
 mod invite;
@@ -85,6 +86,8 @@ pub(crate) struct InNetwork {
 enum Command {
     /// How this node is doing, who has your latest listing, and what it lacks
     Status,
+    /// Check this node: keys, permissions, clock, store, peers, disk; and say what to do
+    Doctor(doctor::Doctor),
     /// The organisations that this node holds
     #[command(subcommand)]
     Org(org::Org),
@@ -242,6 +245,7 @@ fn run(cli: Cli, output: Output) -> Result<(), CliError> {
 async fn with_node(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
         Command::Status => status::run(context).await,
+        Command::Doctor(doctor) => doctor::run(doctor, context).await,
         Command::Org(org) => org::run(org, context).await,
         Command::Listing(listing) => listing::run(listing, context).await,
         Command::Service(service) => service::run(service, context).await,
@@ -308,6 +312,7 @@ impl Command {
             Self::Key(key) => key.takes_org(),
             Self::Backup(backup) => backup.takes_org(),
             Self::Status
+            | Self::Doctor(_)
             | Self::Show(_)
             | Self::Members(_)
             | Self::Waiting(_)
