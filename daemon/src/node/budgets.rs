@@ -200,4 +200,48 @@ mod tests {
         assert_eq!(budgets.0.len(), PEERS_MAX);
         assert!(!budgets.may_begin(node(0), now), "a debt was forgotten");
     }
+
+    /// A number as the book writes it.
+    fn written(number: u64) -> String {
+        let digits = number.to_string();
+        let mut text = String::new();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at) % 3 == 0 {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        text
+    }
+
+    #[test]
+    fn the_book_says_the_same() {
+        let page = include_str!("../../../docs/reference/limits.md");
+        for (name, value) in [
+            ("GOSSIP_BURST", GOSSIP_BURST),
+            ("GOSSIP_PER_S", GOSSIP_PER_S),
+            ("SESSIONS_BURST", SESSIONS_BURST),
+            ("SESSIONS_PER_S", SESSIONS_PER_S),
+            ("WORK_BURST_BYTES", WORK_BURST_BYTES),
+            ("WORK_PER_S_BYTES", WORK_PER_S_BYTES),
+            ("REFUSED_BYTES", REFUSED_BYTES),
+            ("PEERS_MAX", PEERS_MAX as u64),
+            ("DISK_FREE_MIN_BYTES", super::super::DISK_FREE_MIN_BYTES),
+            ("ORG_MAX_BYTES", fingerpost_proto::limits::ORG_MAX_BYTES),
+            (
+                "UNHEARD_MAX_BYTES",
+                fingerpost_proto::limits::UNHEARD_MAX_BYTES,
+            ),
+            (
+                "APPLICANTS_MAX",
+                fingerpost_proto::limits::APPLICANTS_MAX as u64,
+            ),
+        ] {
+            let row = page
+                .lines()
+                .find(|line| line.contains(&format!("| `{name}` | ")));
+            let row = row.unwrap_or_else(|| panic!("{name} is not in the book"));
+            assert!(row.contains(&format!("| {} |", written(value))), "{row}");
+        }
+    }
 }

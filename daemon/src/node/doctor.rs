@@ -48,9 +48,8 @@ impl Node {
     /// Nobody is asked for the time; but a clock that is wrong shows in what is refused on either side.
     fn check_clock(&self) -> Check {
         let here = doctor::clock(&self.home);
-        let told = receipts(&self.replica())
-            .map_err(NodeError::from)
-            .and_then(|receipts| Ok((receipts.len(), self.clock_warnings(&receipts)?)));
+        let met = receipts(&self.replica()).map_err(NodeError::from);
+        let told = met.and_then(|met| Ok((met.len(), self.clock_warnings(&met)?)));
         match told {
             _ if here.remedy.is_some() => here,
             Ok((0, _)) => ok(
