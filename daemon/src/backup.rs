@@ -192,9 +192,12 @@ impl Backup {
         if content.len() > CONTENT_MAX_BYTES {
             return Err(BackupError::TooLarge(content.len() / 1024 / 1024));
         }
-        let mut framed = Zeroizing::new(MAGIC.to_vec());
         let packed = zstd::bulk::compress(&content, COMPRESSION_LEVEL).map(Zeroizing::new);
-        framed.extend_from_slice(&packed.map_err(|_| SealError::Failed)?);
+        let packed = packed.map_err(|_| SealError::Failed)?;
+        // All of it at once: a vector that grows leaves pieces of the secret behind.
+        let mut framed = Zeroizing::new(Vec::with_capacity(MAGIC.len() + packed.len()));
+        framed.extend_from_slice(MAGIC);
+        framed.extend_from_slice(&packed);
         Ok(seal_with_passphrase(&framed, passphrase)?)
     }
 

@@ -10,10 +10,16 @@
 #[allow(dead_code, reason = "other tests take more of it")]
 mod site;
 
+use fingerpost_daemon::backup::Backup;
 use fingerpost_daemon::node::Node;
 use fingerpost_proto::api::{AddNode, ErrorCode, MakeBackup, RestoredBackup, UseBackup};
 use fingerpost_proto::certificate::Role;
 use fingerpost_proto::ids::OrgId;
+use fingerpost_proto::keys::SecretKey;
+use fingerpost_proto::record::SignedRecord;
+use fingerpost_proto::replica::Item;
+use zeroize::Zeroizing;
+
 use site::{Site, by, services};
 
 const PASSPHRASE: &str = "four words of nonsense";
@@ -297,6 +303,53 @@ async fn a_file_that_is_not_whole_changes_nothing() {
         .with(move |node| node.backup(None, short).map(|_| ()).unwrap_err())
         .await;
     assert!(said.0.message.contains("8 characters"), "{said:?}");
+}
+
+/// The same backup with a document's record signed by a node that nobody has let in.
+fn with_a_forged_record(good: &UseBackup) -> UseBackup {
+    let passphrase = || Zeroizing::new(PASSPHRASE.to_owned());
+    let mut backup = Backup::from_file(&good.file, passphrase()).unwrap();
+    let thief = SecretKey::from_seed(&[9; 32]);
+    for document in &mut backup.organisations[0].documents {
+        let Item::Record { record, state, .. } = &document.items[0] else {
+            panic!("no record");
+        };
+        let mut forged = SignedRecord::from_trusted(record).unwrap().get().clone();
+        forged.writer.node = thief.node_id();
+        document.items = vec![Item::Record {
+            record: SignedRecord::sign(forged, &thief).unwrap().to_bytes(),
+            delegation: None,
+            state: state.clone(),
+        }];
+    }
+    UseBackup {
+        file: backup.to_file(passphrase()).unwrap(),
+        passphrase: PASSPHRASE.into(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_whose_records_are_refused_takes_nothing_away() {
+    let (office, org) = Site::founder("Advice Centre", "Valley").await;
+    office.add_service(org, "debt advice").await;
+    let forged = with_a_forged_record(&backup(&office).await);
+    let before = office.with(move |node| changes(node, org)).await;
+    let restored = restore(&office, &forged).await;
+    assert!(restored.notes[0].contains("was refused"), "{restored:?}");
+    assert_eq!(office.with(move |node| changes(node, org)).await, before);
+    office.add_service(org, "benefits advice").await;
+    office.shows(org, &["benefits advice", "debt advice"]).await;
+    // Where nothing is held, nothing of it is taken for the organisation's.
+    let laptop = Site::start().await;
+    laptop.node().set_alone_after(0);
+    let restored = restore(&laptop, &forged).await;
+    assert!(restored.notes[0].contains("was refused"), "{restored:?}");
+    assert!(
+        laptop
+            .with(move |node| services(node, org))
+            .await
+            .is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,8 +145,8 @@ impl Node {
         }
         // Nothing is published before this is over, and then only after the others were heard once more.
         let _edits = lock(&self.edits);
-        let is_new = |org: &&&Organisation| !self.replica().own().contains(&org.org);
-        if !backup.nodes.is_empty() && wanted.iter().any(|org| is_new(&org)) {
+        let is_new = |org: &Organisation| !self.replica().own().contains(&org.org);
+        if !backup.nodes.is_empty() && wanted.iter().any(|org| is_new(org)) {
             self.exchanged.store(false, Ordering::Release);
         }
         for charter in backup.charters() {
@@ -279,12 +279,12 @@ impl Node {
                 }
             }
             let history = histories.remove(&key);
-            if !accepted && !dominated {
-                // A history that goes on beyond what this node may show would be taken for its latest.
+            if !accepted && !dominated && replica.record_ids(&key).is_empty() {
+                // Nothing of it is held, so the history is the backup's: it would be taken for the latest.
                 let mut batch = Batch::default();
                 batch.remove(Table::Own, key.to_bytes());
                 replica.storage_mut().commit(batch)?;
-            } else if let Some(answer) = history {
+            } else if let Some(answer) = history.filter(|_| accepted || dominated) {
                 self.take_history(
                     &mut replica,
                     &key,
