@@ -1,5 +1,10 @@
 //! A daemon of its own, over real sockets, under a flood: its memory stays flat.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 #[allow(dead_code, reason = "other tests take more of it")]
 mod common;
@@ -11,9 +16,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{DEADLINE, MEMORY_KIB, Party, Site, listing, until};
+use fingerpost_daemon::net::Net;
 use fingerpost_daemon::node::By;
 use fingerpost_proto::announcement::Announcement;
-use fingerpost_proto::ids::{DocName, NodeId};
+use fingerpost_proto::ids::{DocName, NetworkId, NodeId};
 use fingerpost_proto::keys::SecretKey;
 use futures::io::AsyncWriteExt;
 use serde_json::{Value, json};
@@ -21,6 +27,10 @@ use serde_json::{Value, json};
 /// Announcements, streams of rubbish, and sessions that are begun and left.
 const ANNOUNCEMENTS: u64 = 6_000;
 const STREAMS: u64 = 1_500;
+/// How often all of that comes.
+const ROUNDS: u64 = 3;
+/// By so much memory may rise from the first flood to the last, in KiB.
+const FLAT_KIB: u64 = 24 * 1024;
 
 struct Daemon {
     child: Child,
@@ -96,6 +106,30 @@ fn announcement(number: u64) -> Vec<u8> {
     Announcement::of(item, |state| zstd::bulk::compress(state, 3).ok()).to_bytes()
 }
 
+async fn flood(net: &Net, target: NodeId, network: NetworkId, round: u64) {
+    let gossip = async {
+        for number in 0..ANNOUNCEMENTS {
+            // A queue that is full is the flood's own limit.
+            let announcement = announcement(round * ANNOUNCEMENTS + number);
+            let _ = net.publish(network, announcement).await;
+        }
+    };
+    let streams = async {
+        let rubbish = vec![0xa5; 64 * 1024];
+        for number in 0..STREAMS {
+            let Ok(mut stream) = net.open_stream(target).await else {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                continue;
+            };
+            let _ = match number % 2 {
+                0 => stream.write_all(&rubbish).await,
+                _ => stream.write_all(&[]).await,
+            };
+        }
+    };
+    tokio::join!(gossip, streams);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_flat_under_a_flood() {
     let daemon = Daemon::start();
@@ -140,35 +174,22 @@ async fn memory_stays_flat_under_a_flood() {
     })
     .await
     .unwrap();
+    let mut highest = Vec::new();
     let (before, _) = daemon.memory_kib();
-    let begun = Instant::now();
-    let gossip = async {
-        for number in 0..ANNOUNCEMENTS {
-            // A queue that is full is the flood's own limit.
-            let _ = net.publish(network, announcement(number)).await;
-        }
-    };
-    let streams = async {
-        let rubbish = vec![0xa5; 64 * 1024];
-        for number in 0..STREAMS {
-            let Ok(mut stream) = net.open_stream(target).await else {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                continue;
-            };
-            let _ = match number % 2 {
-                0 => stream.write_all(&rubbish).await,
-                _ => stream.write_all(&[]).await,
-            };
-        }
-    };
-    tokio::join!(gossip, streams);
-    let took = begun.elapsed();
-    let (after, highest) = daemon.memory_kib();
-    println!(
-        "flood of {ANNOUNCEMENTS} announcements and {STREAMS} streams in {took:?}: {before} KiB before, {after} KiB after, {highest} KiB at the highest"
-    );
-    let rise = highest.saturating_sub(before);
-    assert!(rise < MEMORY_KIB, "{rise} KiB more");
+    for round in 0..ROUNDS {
+        let begun = Instant::now();
+        flood(&net, target, network, round).await;
+        let (after, most) = daemon.memory_kib();
+        println!(
+            "flood {round} of {ANNOUNCEMENTS} announcements and {STREAMS} streams in {:?}: {before} KiB before all, {after} KiB after, {most} KiB at the highest",
+            begun.elapsed()
+        );
+        highest.push(most);
+    }
+    let (first, last) = (highest[0], highest[highest.len() - 1]);
+    assert!(first.saturating_sub(before) < MEMORY_KIB, "{highest:?}");
+    // What the first flood took is used again: memory does not follow the length of a flood.
+    assert!(last.saturating_sub(first) < FLAT_KIB, "{highest:?}");
     // It was not idle, and it is well.
     let figures = daemon.ask("GET", "/metrics", &Value::Null).unwrap();
     let refused = figures

@@ -221,7 +221,7 @@ fn a_restore_that_a_power_cut_interrupts_is_run_again() -> Result<(), Fail> {
         laptop.restart()?;
         ok(&laptop, &["restore", &backup, "--passphrase-file", &pass]);
         laptop.wait_for(&["status"], PATIENCE, |it| {
-            it["organisations"][0]["org"]["services"] == 12
+            it["organisations"][0]["services"] == 12
         })?;
         let here = laptop.json(&["listing", "history"])?["entries"]
             .as_array()
@@ -303,7 +303,7 @@ fn nothing_secret_or_personal_is_in_any_log() -> Result<(), Fail> {
         .to_owned();
     ok(third, &["node", "join", &pass]);
     third.wait_for(&["status"], long, |it| {
-        it["organisations"][0]["org"]["services"] == 1
+        it["organisations"][0]["services"] == 1
     })?;
     let words = first.json(&["key", "print"])?["words"]
         .as_array()
