@@ -185,6 +185,11 @@ async fn memory_stays_flat_under_a_flood() {
             "flood {round} of {ANNOUNCEMENTS} announcements and {STREAMS} streams in {:?}: {before} KiB before all, {after} KiB after, {most} KiB at the highest",
             begun.elapsed()
         );
+        let figures = daemon.ask("GET", "/metrics", &Value::Null).unwrap();
+        let told = |line: &&str| {
+            line.starts_with("fingerpost_gossip_total") || line.contains("over_budget")
+        };
+        println!("{:?}", figures.lines().filter(told).collect::<Vec<_>>());
         highest.push(most);
     }
     let (first, last) = (highest[0], highest[highest.len() - 1]);

@@ -63,6 +63,8 @@ struct Peer {
     gossip: Spent,
     sessions: Spent,
     work: Spent,
+    /// Whether it has spent all of its gossip, and not half of it is there again.
+    muted: bool,
     seen: Instant,
 }
 
@@ -73,8 +75,21 @@ pub(super) struct Budgets(BTreeMap<NodeId, Peer>);
 impl Budgets {
     /// Whether a piece of gossip of a peer is looked at.
     pub(super) fn may_gossip(&mut self, peer: NodeId, now: Instant) -> bool {
-        let spent = &mut self.peer(peer, now).gossip;
-        spent.take(GOSSIP_BURST, GOSSIP_PER_S, now)
+        let peer = self.peer(peer, now);
+        let allowed = peer.gossip.take(GOSSIP_BURST, GOSSIP_PER_S, now);
+        peer.muted |= !allowed;
+        allowed
+    }
+
+    /// Whether gossip does not even run with a peer for now: what it says is not read, so that nothing of it has to be
+    /// remembered either. That lasts until half of its allowance is there again.
+    pub(super) fn is_muted(&mut self, peer: &NodeId, now: Instant) -> bool {
+        let Some(peer) = self.0.get_mut(peer) else {
+            return false;
+        };
+        peer.gossip.settle(GOSSIP_PER_S, now);
+        peer.muted &= peer.gossip.amount > GOSSIP_BURST / 2;
+        peer.muted
     }
 
     /// Whether a peer may begin a session now.
@@ -102,6 +117,7 @@ impl Budgets {
             gossip: Spent::new(now),
             sessions: Spent::new(now),
             work: Spent::new(now),
+            muted: false,
             seen: now,
         });
         found.seen = now;
@@ -166,6 +182,11 @@ mod tests {
         );
         // Another peer has its own.
         assert!(budgets.may_gossip(node(2), now));
+        // Who was over it is not heard until half of it is there again.
+        let half = Duration::from_secs(3 + GOSSIP_BURST / 2 / GOSSIP_PER_S);
+        assert!(budgets.is_muted(&node(1), now + half - Duration::from_secs(1)));
+        assert!(!budgets.is_muted(&node(1), now + half + Duration::from_secs(1)));
+        assert!(!budgets.is_muted(&node(2), now));
     }
 
     #[test]

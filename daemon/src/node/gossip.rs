@@ -71,6 +71,7 @@ impl Node {
         if !lock(&self.budgets).may_gossip(from, Instant::now()) {
             self.count_refusal("gossip_over_budget");
             self.metrics.gossip("ignored");
+            self.refresh_trusted();
             return Acceptance::Ignore;
         }
         let acceptance = match self.take_announcement(bytes) {
