@@ -29,10 +29,7 @@ impl Node {
         set(&gauges.disk_free_bytes, room.free_bytes.unwrap_or(0));
         set(&gauges.has_room, u64::from(room.is_left()));
         let stats = self.index.stats()?;
-        set(
-            &gauges.index_entries,
-            (stats.services + stats.organisations) as u64,
-        );
+        set(&gauges.index_entries, stats.services + stats.organisations);
         set(&gauges.index_lag, self.index_lag());
         let waiting = OUTGOING_MAX.saturating_sub(self.outgoing.capacity());
         set(&gauges.announcements_waiting, waiting as u64);
