@@ -25,8 +25,8 @@ use futures::io::AsyncWriteExt;
 use serde_json::{Value, json};
 
 /// Announcements, streams of rubbish, and sessions that are begun and left.
-const ANNOUNCEMENTS: u64 = 6_000;
-const STREAMS: u64 = 1_500;
+const ANNOUNCEMENTS: u64 = 2_000;
+const STREAMS: u64 = 400;
 /// How often all of that comes; more often when `FINGERPOST_FLOOD_ROUNDS` says so.
 const ROUNDS: u64 = 3;
 /// By so much memory may rise from the first flood to the last, in KiB.
