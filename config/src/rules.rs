@@ -5,7 +5,7 @@
 //! error and the test that refuses a value come from the same entry.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -33,6 +33,8 @@ pub(crate) enum Allowed {
     Word(&'static [&'static str]),
     /// Filter directives for the log.
     Filter,
+    /// The number of an address of this machine.
+    Ip,
     /// At most this many addresses to listen on.
     Listen { max: usize },
     /// At most this many addresses under which others can reach the node.
@@ -58,7 +60,10 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
         Allowed::Word(&["auto", "human", "plain", "json"]),
     ),
     ("store.cache_mb", whole(1, 65_536, "MiB")),
+    ("store.disk_budget_mb", whole(64, 16_777_216, "MiB")),
     ("search.writer_mb", whole(15, 2_048, "MiB")),
+    ("metrics.address", Allowed::Ip),
+    ("metrics.port", whole(0, 65_535, "0 for none")),
 ];
 
 const fn whole(min: u32, max: u32, unit: &'static str) -> Allowed {
@@ -76,6 +81,7 @@ impl fmt::Display for Allowed {
             Self::Filter => f.write_str(
                 "a log filter in quotes, such as \"info\" or \"info,fingerpost_daemon=debug\"",
             ),
+            Self::Ip => f.write_str("an IP address in quotes, such as \"127.0.0.1\" or \"::1\""),
             Self::Listen { max } => write!(
                 f,
                 "a list of at most {max} addresses such as \"/ip4/0.0.0.0/tcp/7787\" or \
@@ -181,6 +187,7 @@ impl Checker<'_> {
             (Allowed::Switch, DeValue::Boolean(_)) => true,
             (Allowed::Word(words), DeValue::String(text)) => words.contains(&text.as_ref()),
             (Allowed::Filter, DeValue::String(text)) => is_filter(text),
+            (Allowed::Ip, DeValue::String(text)) => text.parse::<IpAddr>().is_ok(),
             (Allowed::Listen { max }, DeValue::Array(list)) if list.len() <= max => {
                 return self.each(key, allowed, list, is_listen_address);
             }

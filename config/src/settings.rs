@@ -25,6 +25,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The search index.
     pub search: SearchSettings,
+    /// Figures for whoever watches the node.
+    pub metrics: MetricsSettings,
 }
 
 /// How the node reaches others and is reached.
@@ -123,11 +125,17 @@ pub enum LogFormat {
 pub struct StoreSettings {
     /// Memory for pages of the store, in MiB. The store may exceed it for a while.
     pub cache_mb: u32,
+    /// What store and index together may grow to on disk, in MiB. When they have, own edits go on and no more of
+    /// others is taken.
+    pub disk_budget_mb: u32,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { cache_mb: 32 }
+        Self {
+            cache_mb: 32,
+            disk_budget_mb: 8_192,
+        }
     }
 }
 
@@ -142,6 +150,25 @@ pub struct SearchSettings {
 impl Default for SearchSettings {
     fn default() -> Self {
         Self { writer_mb: 32 }
+    }
+}
+
+/// Figures for whoever watches the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Address on which they are served, if `port` is set.
+    pub address: String,
+    /// TCP port on which they are served; 0: on none. The local API serves them in any case.
+    pub port: u32,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1".to_owned(),
+            port: 0,
+        }
     }
 }
 
@@ -314,8 +341,15 @@ mod tests {
                 filter: "debug".to_owned(),
                 format: LogFormat::Json,
             },
-            store: StoreSettings { cache_mb: 33 },
+            store: StoreSettings {
+                cache_mb: 33,
+                disk_budget_mb: 99,
+            },
             search: SearchSettings { writer_mb: 34 },
+            metrics: MetricsSettings {
+                address: "::1".to_owned(),
+                port: 9787,
+            },
         };
         let text = toml::to_string(&settings).unwrap();
         assert_eq!(Settings::parse(&text), Ok(settings));

@@ -6,9 +6,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod backup;
+pub mod doctor;
 pub mod keys;
 pub mod log;
 pub mod merge;
+pub mod metrics;
 pub mod net;
 pub mod node;
 pub mod rescue;

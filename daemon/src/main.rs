@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use fingerpost_proto::api::{Checkup, Outcome};
 
 /// The node of a Fingerpost federation: holds your listing, finds its peers, answers searches.
 #[derive(Debug, Parser)]
@@ -15,6 +16,10 @@ struct Args {
     /// Print the settings file with every setting explained, and exit.
     #[arg(long)]
     sample_config: bool,
+    /// Look at the directory of a node that does not run, print what was found as JSON, and exit:
+    /// `fingerpost doctor` does the same in words.
+    #[arg(long)]
+    doctor: bool,
     /// Be a merge worker: see the module `merge`.
     #[arg(long, hide = true)]
     merge_worker: bool,
@@ -28,6 +33,15 @@ fn main() -> ExitCode {
     if args.sample_config {
         print_sample();
         return ExitCode::SUCCESS;
+    }
+    if args.doctor {
+        return match fingerpost_daemon::run::examine(args.home) {
+            Ok(checkup) => print_checkup(&checkup),
+            Err(error) => {
+                complain(&error.to_string());
+                ExitCode::FAILURE
+            }
+        };
     }
     match fingerpost_daemon::run::run(args.home) {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +58,20 @@ fn print_sample() {
     let sample = fingerpost_config::Settings::sample();
     // A reader that stopped reading has seen enough.
     std::io::stdout().write_all(sample.as_bytes()).ok();
+}
+
+fn print_checkup(checkup: &Checkup) -> ExitCode {
+    use std::io::Write;
+    let failed = checkup
+        .checks
+        .iter()
+        .any(|it| it.outcome == Outcome::Failure);
+    let text = serde_json::to_string(checkup).unwrap_or_default();
+    writeln!(std::io::stdout(), "{text}").ok();
+    match failed {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
 }
 
 fn complain(message: &str) {

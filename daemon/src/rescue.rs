@@ -72,14 +72,21 @@ impl Rescue {
     /// # Errors
     /// What the system said; the file is as it was.
     pub fn save(&self, home: &Path) -> std::io::Result<()> {
-        let path = file(home);
-        let temporary = path.with_extension("new");
         let bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
-        let mut out = std::fs::File::create(&temporary)?;
-        out.write_all(&bytes)?;
-        out.sync_all()?;
-        std::fs::rename(&temporary, &path)
+        write_whole(&file(home), &bytes)
     }
+}
+
+/// Writes a file, whole or not at all.
+///
+/// # Errors
+/// What the system said; the file is as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut out = std::fs::File::create(&temporary)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    std::fs::rename(&temporary, path)
 }
 
 fn file(home: &Path) -> PathBuf {

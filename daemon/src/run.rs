@@ -111,6 +111,16 @@ pub fn run(home: Option<PathBuf>) -> Result<(), RunError> {
     result
 }
 
+/// Looks at a home whose daemon does not run.
+///
+/// # Errors
+/// Any [`RunError`].
+pub fn examine(home: Option<PathBuf>) -> Result<fingerpost_proto::api::Checkup, RunError> {
+    let home = Home::resolve(home, &surroundings())?;
+    let _lock = take(&home)?;
+    Ok(crate::doctor::without_node(&home))
+}
+
 /// A node with its network and its tasks, without the local API.
 pub struct Running {
     /// The node.
@@ -194,6 +204,16 @@ async fn serve(home: Home, settings: Settings, keys: Keys) -> Result<(), RunErro
         Arc::clone(&running.node),
         running.stopped(),
     ));
+    let (node, stopped) = (Arc::clone(&running.node), running.stopped());
+    tokio::spawn(async move {
+        let settings = node.settings().metrics.clone();
+        if let Err(error) = api::serve_figures(&settings, node, stopped).await {
+            tracing::warn!(
+                "the figures are not served on port {}: {error}; all else goes on",
+                settings.port
+            );
+        }
+    });
     // Nobody may be listening for this; it is not needed outside systemd.
     sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
     wait_for_signal().await?;

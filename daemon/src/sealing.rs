@@ -123,6 +123,18 @@ pub fn open_with_passphrase(
     if file.len() > PASSPHRASE_FILE_MAX_BYTES {
         return Err(SealError::Damaged);
     }
+    open_large_with_passphrase(file, passphrase, max_bytes)
+}
+
+/// The same for a file whose size the caller has limited.
+///
+/// # Errors
+/// As [`open_with_passphrase`].
+pub fn open_large_with_passphrase(
+    file: &[u8],
+    passphrase: Zeroizing<String>,
+    max_bytes: usize,
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let decryptor =
         Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|_| SealError::Damaged)?;
     if !decryptor.is_scrypt() {

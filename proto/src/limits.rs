@@ -86,6 +86,9 @@ pub const SEALED_KEEPERS: u64 = 12;
 /// Most bytes of documents, and as many again of sealed ones, that are held of another member without a voice:
 /// with one vouch needed, one member could bring in any number of them.
 pub const UNHEARD_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Most bytes of documents that are held of any other organisation, and twice as many of sealed ones. A full listing
+/// has 16 MiB; siblings that published while apart make it more for a while.
+pub const ORG_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Longest ticket, in characters.
 pub const TICKET_MAX_CHARS: usize = 500;
 /// Longest pass for another node, in characters, white space included.

@@ -29,6 +29,7 @@ pages! {
     joining: "docs/guide/joining.md",
     leaving: "docs/guide/leaving.md",
     keys: "docs/guide/keys.md",
+    backup: "docs/guide/backup.md",
     troubleshooting: "docs/guide/troubleshooting.md",
 }
 

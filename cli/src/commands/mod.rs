@@ -1,11 +1,13 @@
 //! The command line: one file a command.
 
 mod away;
+mod backup;
 mod block;
 mod charter;
 mod close;
 mod completions;
 mod conflicts;
+mod doctor;
 mod found;
 mod help;
 mod invite;
@@ -84,6 +86,8 @@ pub(crate) struct InNetwork {
 enum Command {
     /// How this node is doing, who has your latest listing, and what it lacks
     Status,
+    /// Check this node: keys, permissions, clock, store, peers, disk; and say what to do
+    Doctor(doctor::Doctor),
     /// The organisations that this node holds
     #[command(subcommand)]
     Org(org::Org),
@@ -135,6 +139,8 @@ enum Command {
     /// The root key of your organisation: keep it safe, bring it back
     #[command(subcommand)]
     Key(key::Key),
+    /// Write everything that brings this node's organisations back to one encrypted file
+    Backup(backup::Backup),
     /// Bring your organisation back on a new machine
     Restore(restore::Restore),
     /// Signed records, as they are carried between nodes
@@ -239,6 +245,7 @@ fn run(cli: Cli, output: Output) -> Result<(), CliError> {
 async fn with_node(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
         Command::Status => status::run(context).await,
+        Command::Doctor(doctor) => doctor::run(doctor, context).await,
         Command::Org(org) => org::run(org, context).await,
         Command::Listing(listing) => listing::run(listing, context).await,
         Command::Service(service) => service::run(service, context).await,
@@ -261,6 +268,7 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Succession(succession) => succession::run(succession, context).await,
         Command::Node(node) => node::run(node, context).await,
         Command::Key(key) => key::run(key, context).await,
+        Command::Backup(backup) => backup::run(backup, context).await,
         Command::Restore(restore) => restore::run(restore, context).await,
         Command::Record(record) => record::run(record, context).await,
         // `run` has dealt with those that need no node.
@@ -302,7 +310,9 @@ impl Command {
             Self::Succession(succession) => succession.takes_org(),
             Self::Node(node) => node.takes_org(),
             Self::Key(key) => key.takes_org(),
+            Self::Backup(backup) => backup.takes_org(),
             Self::Status
+            | Self::Doctor(_)
             | Self::Show(_)
             | Self::Members(_)
             | Self::Waiting(_)

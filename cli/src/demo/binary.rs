@@ -28,6 +28,16 @@ pub(super) async fn find(screen: &Screen) -> Result<PathBuf, CliError> {
     if let Some(run) = CargoRun::detect() {
         build(&run, &own, &beside, screen).await?;
     }
+    installed()
+}
+
+/// The same, as it is: nothing is built.
+///
+/// # Errors
+/// [`CliError::Demo`] when there is none.
+pub(crate) fn installed() -> Result<PathBuf, CliError> {
+    let own = std::env::current_exe().map_err(CliError::file("the path of this program"))?;
+    let beside = own.with_file_name(DAEMON);
     if beside.is_file() {
         return Ok(beside);
     }

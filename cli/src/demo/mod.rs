@@ -5,6 +5,7 @@
 //! that does not hold ends the demo with exit code 1 and the homes, with their logs, kept.
 
 mod binary;
+pub(crate) use binary::installed as find_daemon;
 mod forgery;
 mod listings;
 mod logs;

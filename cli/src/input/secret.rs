@@ -49,7 +49,11 @@ impl KeySource<'_> {
                         hint: "Use the file that `fingerpost key export` wrote.".to_owned(),
                     });
                 }
-                let passphrase = passphrase(self.passphrase_file, context)?;
+                let passphrase = kept_passphrase(
+                    self.passphrase_file,
+                    "Passphrase of the key file: ",
+                    context,
+                )?;
                 Ok(KeptKey::File {
                     file,
                     passphrase: passphrase.to_string(),
@@ -79,19 +83,23 @@ impl KeySource<'_> {
     }
 }
 
-/// The passphrase of a key file that exists.
+/// The passphrase of a file that exists; `question` is what is asked on a terminal.
 ///
 /// # Errors
 /// [`CliError::Usage`] when there is nobody to ask, and those of reading.
-fn passphrase(file: Option<&str>, context: &Context) -> Result<Zeroizing<String>, CliError> {
+pub(crate) fn kept_passphrase(
+    file: Option<&str>,
+    question: &str,
+    context: &Context,
+) -> Result<Zeroizing<String>, CliError> {
     match file {
         Some(path) => from_file(path),
-        None if context.output.can_ask() => typed("Passphrase of the key file: "),
+        None if context.output.can_ask() => typed(question),
         None => Err(nobody_to_ask()),
     }
 }
 
-/// A passphrase for a new key file: from a file, or typed twice.
+/// A passphrase for a new file: from a file, or typed twice.
 ///
 /// # Errors
 /// [`CliError::Usage`] when there is nobody to ask; [`CliError::Refused`] when it is too short or the
@@ -103,7 +111,7 @@ pub(crate) fn new_passphrase(
     let passphrase = match file {
         Some(path) => from_file(path)?,
         None if context.output.can_ask() => {
-            let first = typed("New passphrase for the key file: ")?;
+            let first = typed("New passphrase for the file: ")?;
             if first.chars().count() >= PASSPHRASE_MIN_CHARS {
                 let second = typed("The same again: ")?;
                 if first != second {

@@ -3,6 +3,7 @@
 mod listing;
 mod membership;
 mod nodes;
+mod operating;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -156,6 +157,7 @@ fn canned(line: &str) -> Option<Value> {
     listing::canned(method, path)
         .or_else(|| membership::canned(method, path))
         .or_else(|| nodes::canned(method, path))
+        .or_else(|| operating::canned(method, path))
 }
 
 fn value(answer: &impl Serialize) -> Value {

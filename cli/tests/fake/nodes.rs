@@ -45,17 +45,22 @@ pub(super) fn canned(method: &str, path: &str) -> Option<Value> {
             organisation: org(),
             words: (1..=24).map(|at| format!("word{}", letter(at))).collect(),
         }),
-        ("POST", "/v1/restore") => value(&api::Restored {
-            organisation: org_info(),
-            with_history: vec![DocName::Card, DocName::Listing(0)],
-            without_history: vec![DocName::Board],
-            complete: false,
-            summary: format!("{NAME} is back."),
-        }),
+        ("POST", "/v1/restore") => value(&restored()),
         ("GET", "/v1/conflicts") => value(&conflicts()),
         ("POST", "/v1/conflicts/resolve") => value(&edited()),
         _ => return None,
     })
+}
+
+/// An organisation on its way back.
+pub(super) fn restored() -> api::Restored {
+    api::Restored {
+        organisation: org_info(),
+        with_history: vec![DocName::Card, DocName::Listing(0)],
+        without_history: vec![DocName::Board],
+        complete: false,
+        summary: format!("{NAME} is back."),
+    }
 }
 
 fn letter(at: u8) -> char {

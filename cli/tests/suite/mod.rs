@@ -5,6 +5,7 @@ mod keys;
 mod manpages;
 mod membership;
 mod nodes;
+mod operating;
 mod succession;
 mod terminal;
 

@@ -4,6 +4,7 @@
 //! Only the user who runs the daemon, and root, may speak to it: the system tells who is at the other end. A
 //! request that carries `Origin` comes from a web page and is refused, whatever it asks.
 
+mod figures;
 mod routes;
 mod socket;
 
@@ -22,6 +23,7 @@ use tokio::net::UnixListener;
 
 use crate::node::{Node, NodeError};
 
+pub use figures::serve as serve_figures;
 pub use socket::{SocketError, bind};
 
 /// Who is at the other end of a connection.

@@ -107,7 +107,9 @@ pub async fn start(
 
     let (streams, receiver) = mpsc::channel(INCOMING_MAX);
     let mut warnings = Vec::new();
-    let mut swarm = swarm::build(key, settings, &options.agent, streams, &mut warnings)?;
+    let shared = Arc::new(Shared::default());
+    let incoming = streams::Incoming::new(streams, Arc::clone(&shared));
+    let mut swarm = swarm::build(key, settings, &options.agent, incoming, &mut warnings)?;
     let listeners = listen::listen_all(&mut swarm, &listen)?;
     warnings.extend(listeners.warnings);
     for address in &external {
@@ -116,7 +118,6 @@ pub async fn start(
 
     let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
     let (events, event_queue) = mpsc::channel(EVENTS_MAX);
-    let shared = Arc::new(Shared::default());
     shared.view_mut().external = external;
     let mut task = Task::new(swarm, node, settings, shared.clone());
     task.begin(listeners.ids, warnings).await;
@@ -159,6 +160,11 @@ impl Net {
     /// The nodes that are connected, in the order of their ids.
     pub fn connected(&self) -> Vec<NodeId> {
         self.shared.view().connected()
+    }
+
+    /// How often something was turned away before the node heard of it, by reason.
+    pub fn dropped(&self, reason: super::Dropped) -> u64 {
+        self.shared.dropped.get(reason)
     }
 
     /// Whether a node is connected.

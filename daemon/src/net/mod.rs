@@ -9,6 +9,7 @@
 //! went unheard is folded away, and everything else has a bound over which it is dropped.
 
 mod codec;
+mod dropped;
 mod gossip;
 mod guard;
 mod handle;
@@ -30,6 +31,7 @@ use libp2p::gossipsub::MessageId;
 use zeroize::Zeroize;
 
 pub use codec::{CodecError, FrameReceiver, FrameSender, frames, frames_with_idle, send_alone};
+pub use dropped::Dropped;
 pub use gossip::{Acceptance, PENDING_MAX};
 pub use handle::{IncomingStreams, Net, start};
 pub use peers::Peer;

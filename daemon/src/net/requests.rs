@@ -10,6 +10,7 @@ use fingerpost_proto::ids::{NetworkId, NodeId};
 use libp2p::Multiaddr;
 use tokio::sync::Notify;
 
+use super::dropped::Counts;
 use super::gossip::{Acceptance, PENDING_MAX};
 use super::peers::View;
 use super::{MessageRef, WANTED_MAX};
@@ -22,6 +23,7 @@ const DIALS_MAX: usize = 256;
 pub(super) struct Shared {
     view: RwLock<View>,
     requests: Mutex<Requests>,
+    pub(super) dropped: Counts,
     /// Something was asked.
     pub(super) asked: Notify,
 }

@@ -26,6 +26,9 @@ use libp2p::swarm::{
 use libp2p::{InboundUpgrade, Multiaddr, OutboundUpgrade, PeerId};
 use tokio::sync::{mpsc, oneshot};
 
+use super::dropped::Dropped;
+use super::requests::Shared;
+
 /// The name of the sync protocol.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/fingerpost/sync/1");
 /// Most streams that may be in the making on one connection.
@@ -118,12 +121,33 @@ impl AsyncWrite for Stream {
     }
 }
 
+/// Where streams go that others open.
+#[derive(Clone)]
+pub(super) struct Incoming {
+    sender: mpsc::Sender<(PeerId, Stream)>,
+    shared: Arc<Shared>,
+}
+
+impl Incoming {
+    pub(super) fn new(sender: mpsc::Sender<(PeerId, Stream)>, shared: Arc<Shared>) -> Self {
+        Self { sender, shared }
+    }
+
+    /// Hands a stream on, unless too many wait.
+    fn offer(&self, peer: PeerId, stream: Stream) {
+        if self.sender.try_send((peer, stream)).is_err() {
+            self.shared.dropped.add(Dropped::StreamsWaiting);
+            tracing::debug!("reset a stream that another node opened: too many wait");
+        }
+    }
+}
+
 /// Where an opened stream is awaited.
 pub(super) type Reply = oneshot::Sender<Result<Stream, OpenError>>;
 
 /// The behaviour: see the module.
 pub(super) struct Behaviour {
-    incoming: mpsc::Sender<(PeerId, Stream)>,
+    incoming: Incoming,
     connections: HashMap<PeerId, Vec<(ConnectionId, SharedUsage)>>,
     /// The usage of connections that are made but not announced yet.
     made: HashMap<ConnectionId, SharedUsage>,
@@ -134,7 +158,7 @@ pub(super) struct Behaviour {
 
 impl Behaviour {
     /// Streams that others open go to `incoming` while it has room.
-    pub(super) fn new(incoming: mpsc::Sender<(PeerId, Stream)>) -> Self {
+    pub(super) fn new(incoming: Incoming) -> Self {
         Self {
             incoming,
             connections: HashMap::new(),
@@ -308,7 +332,7 @@ pub(super) struct Handler {
     /// Streams that are being negotiated.
     opening: usize,
     waiting: VecDeque<Reply>,
-    incoming: mpsc::Sender<(PeerId, Stream)>,
+    incoming: Incoming,
     waker: Option<Waker>,
 }
 
@@ -366,9 +390,7 @@ impl ConnectionHandler for Handler {
                     inner: event.protocol,
                     _use: Use::begin(&self.usage),
                 };
-                if self.incoming.try_send((self.peer, stream)).is_err() {
-                    tracing::debug!("reset a stream that another node opened: too many wait");
-                }
+                self.incoming.offer(self.peer, stream);
             }
             ConnectionEvent::FullyNegotiatedOutbound(event) => {
                 self.opening = self.opening.saturating_sub(1);

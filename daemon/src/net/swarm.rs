@@ -8,13 +8,12 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour};
-use libp2p::{PeerId, Swarm, SwarmBuilder, dns, identify, mdns, noise, ping, quic, tcp, yamux};
-use tokio::sync::mpsc;
+use libp2p::{Swarm, SwarmBuilder, dns, identify, mdns, noise, ping, quic, tcp, yamux};
 
 use super::NetError;
 use super::gossip;
 use super::guard::Guard;
-use super::streams::{self, Stream};
+use super::streams::{self, Incoming};
 
 /// Names our family of protocols to other nodes.
 pub(super) const FAMILY: &str = "/fingerpost/1";
@@ -58,7 +57,7 @@ pub(super) fn build(
     key: Keypair,
     settings: &NetworkSettings,
     agent: &str,
-    incoming: mpsc::Sender<(PeerId, Stream)>,
+    incoming: Incoming,
     warnings: &mut Vec<String>,
 ) -> Result<Swarm<Behaviour>, NetError> {
     let behaviour = behaviour(&key, settings, agent, incoming, warnings)?;
@@ -119,7 +118,7 @@ fn behaviour(
     key: &Keypair,
     settings: &NetworkSettings,
     agent: &str,
-    incoming: mpsc::Sender<(PeerId, Stream)>,
+    incoming: Incoming,
     warnings: &mut Vec<String>,
 ) -> Result<Behaviour, NetError> {
     let peer = key.public().to_peer_id();

@@ -14,6 +14,7 @@ use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping};
 use tokio::sync::mpsc;
 
+use super::dropped::Dropped;
 use super::gossip::{self, Acceptance, Pending};
 use super::handle::Command;
 use super::outbox::Outbox;
@@ -162,6 +163,7 @@ impl Task {
         if now.saturating_duration_since(self.swept_at) >= SWEEP {
             self.swept_at = now;
             for (id, source) in self.pending.take_expired(now) {
+                self.shared.dropped.add(Dropped::GossipLate);
                 self.outbox.forget(&id);
                 self.judge(&MessageRef { id, source }, Acceptance::Ignore);
             }
@@ -357,6 +359,7 @@ impl Task {
                 }
             }
             SwarmEvent::IncomingConnectionError { error, .. } => {
+                self.shared.dropped.add(Dropped::Connection);
                 tracing::debug!("a call from another node came to nothing: {error}");
             }
             _ => {}
@@ -448,11 +451,13 @@ impl Task {
 
     fn on_gossip(&mut self, message: MessageRef, topic: &TopicHash, bytes: Vec<u8>) {
         if bytes.len() > limits::GOSSIP_MAX_BYTES {
+            self.shared.dropped.add(Dropped::GossipTooLarge);
             self.judge(&message, Acceptance::Reject);
             return;
         }
         let known = (self.topics.get(topic), peers::node_id(&message.source));
         let (Some(network), Some(from), true) = (known.0.copied(), known.1, self.is_heard) else {
+            self.shared.dropped.add(Dropped::GossipUnknown);
             self.judge(&message, Acceptance::Ignore);
             return;
         };
@@ -460,6 +465,7 @@ impl Task {
             .pending
             .push(message.id.clone(), message.source, Instant::now())
         {
+            self.shared.dropped.add(Dropped::GossipWaiting);
             tracing::debug!("ignored gossip: too much waits for judgement");
             self.judge(&message, Acceptance::Ignore);
             return;

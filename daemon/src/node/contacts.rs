@@ -157,6 +157,13 @@ impl Node {
             .filter(|node| is_members(&mut replica, node, &active).unwrap_or(false))
             .collect();
         drop(replica);
+        let now = Instant::now();
+        let mut budgets = lock(&self.budgets);
+        let trusted = trusted.into_iter();
+        let trusted = trusted
+            .filter(|node| !budgets.is_muted(node, now))
+            .collect();
+        drop(budgets);
         self.net().set_trusted(trusted);
     }
 

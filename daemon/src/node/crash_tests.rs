@@ -307,6 +307,7 @@ async fn nothing_is_written_that_would_be_lost_on_the_way() {
             },
             with_history: Vec::new(),
             complete: false,
+            from_backup_at_s: None,
         };
         node.put_task(&org, &Task::Restore(restoring)).unwrap();
         assert!(edit(node, &org).unwrap_err().contains("coming back"));

@@ -171,6 +171,7 @@ impl Node {
         nodes: &[NodeId],
     ) -> Result<RecordId, NodeError> {
         self.check_not_moving(replica, &key.org, key.name)?;
+        self.metrics.edit_begins();
         let bytes = document.save();
         // While an organisation comes back, its peers keep the histories that it had; a new one that is
         // sealed would take the place of an older one that has not come back yet.
@@ -226,6 +227,7 @@ impl Node {
             return Ok(());
         }
         replica.storage_mut().flush()?;
+        self.metrics.edit_durable();
         drop(replica);
         for key in keys {
             self.announce(*key);
@@ -258,7 +260,11 @@ impl Node {
         Card::parse(&shown.state).map_err(NodeError::internal)
     }
 
-    fn has_own(&self, replica: &Replica<SledStorage>, key: &DocKey) -> Result<bool, NodeError> {
+    pub(super) fn has_own(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<bool, NodeError> {
         let stored = replica.storage().get(Table::Own, &key.to_bytes())?;
         Ok(stored.is_some())
     }

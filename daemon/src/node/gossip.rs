@@ -1,11 +1,13 @@
 //! Announcements, out and in.
 
+use std::time::Instant;
+
 use fingerpost_proto::announcement::{Announcement, AnnouncementError};
 use fingerpost_proto::ids::{DocKey, NetworkId, NodeId};
 use fingerpost_proto::replica::{Item, Outcome, Refusal};
 use tokio::sync::mpsc;
 
-use super::{Node, now_s};
+use super::{Node, lock, now_s};
 use crate::net::Acceptance;
 
 const COMPRESSION_LEVEL: i32 = 3;
@@ -66,6 +68,12 @@ impl Node {
 
     /// Takes in a message of a peer and says whether it should travel on.
     pub fn handle_gossip(&self, from: NodeId, bytes: &[u8]) -> Acceptance {
+        if !lock(&self.budgets).may_gossip(from, Instant::now()) {
+            self.count_refusal("gossip_over_budget");
+            self.metrics.gossip("ignored");
+            self.refresh_trusted();
+            return Acceptance::Ignore;
+        }
         let acceptance = match self.take_announcement(bytes) {
             Ok(Outcome::Accepted(_) | Outcome::AlreadyKnown) => Acceptance::Accept,
             Ok(Outcome::Dominated) => Acceptance::Ignore,
@@ -79,6 +87,11 @@ impl Node {
             }
         };
         self.feed();
+        self.metrics.gossip(match acceptance {
+            Acceptance::Accept => "accepted",
+            Acceptance::Ignore => "ignored",
+            Acceptance::Reject => "rejected",
+        });
         acceptance
     }
 

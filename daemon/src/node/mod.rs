@@ -5,14 +5,20 @@
 //! Methods here block on the disk: async callers use `spawn_blocking`.
 
 mod afterwards;
+mod backups;
+mod budgets;
 mod clock;
 mod contacts;
 #[cfg(test)]
 mod crash_tests;
 mod days;
+mod doctor;
 mod documents;
+mod ended;
 mod error;
 mod feed;
+mod figures;
+mod from_backup;
 mod gossip;
 mod kept_keys;
 mod listing;
@@ -23,6 +29,7 @@ mod passes;
 mod records;
 mod rekey;
 mod restore;
+mod room;
 mod scheduler;
 mod sessions;
 mod siblings;
@@ -32,7 +39,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -44,14 +51,21 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::keys::{KeyError, Keys};
 use crate::merge::Worker;
+use crate::metrics::Metrics;
 use crate::net::Net;
 use crate::rescue::Rescue;
 use crate::search::{OpenState, SearchError, SearchIndex};
 use crate::store::{SledStorage, StoreError, set_aside};
 
+pub use budgets::{
+    GOSSIP_BURST, GOSSIP_PER_S, PEERS_MAX, REFUSED_BYTES, SESSIONS_BURST, SESSIONS_PER_S,
+    WORK_BURST_BYTES, WORK_PER_S_BYTES,
+};
 pub use documents::By;
 pub use error::NodeError;
 pub use gossip::Outgoing;
+pub use room::DISK_FREE_MIN_BYTES;
+pub(crate) use room::{free_bytes, size_of};
 pub use scheduler::run as run_scheduler;
 pub use sessions::Patience;
 pub use siblings::run as run_merger;
@@ -125,9 +139,17 @@ pub struct Node {
     /// What comes after organisations that are no more. Taken after the replica's lock, never before.
     after: Mutex<afterwards::After>,
     refused: Mutex<BTreeMap<String, u64>>,
+    metrics: Metrics,
+    budgets: Mutex<budgets::Budgets>,
+    disk_budget_bytes: AtomicU64,
+    room: Mutex<Option<room::Room>>,
+    /// That a peer speaks another version of the sync protocol, in words.
+    other_versions: Mutex<Option<String>>,
     traffic: Mutex<Traffic>,
     actor: [u8; 16],
     started_at_s: u64,
+    /// After how many seconds without an answer of a peer a restored organisation goes on alone.
+    alone_after_s: AtomicU64,
     set_aside: Option<PathBuf>,
     /// Where to find the network again while the store is still empty.
     rescue: Mutex<Rescue>,
@@ -237,6 +259,7 @@ impl Node {
         replica.poll_changes();
         let after = afterwards::After::load(&mut replica)?;
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
+        let disk_budget_bytes = u64::from(settings.store.disk_budget_mb) * 1024 * 1024;
         let node = Arc::new(Self {
             home,
             settings,
@@ -260,9 +283,15 @@ impl Node {
             chores: Mutex::default(),
             after: Mutex::new(after),
             refused: Mutex::default(),
+            metrics: Metrics::default(),
+            budgets: Mutex::default(),
+            disk_budget_bytes: AtomicU64::new(disk_budget_bytes),
+            room: Mutex::default(),
+            other_versions: Mutex::default(),
             traffic: Mutex::default(),
             actor: crate::keys::random()?,
             started_at_s: now_s(),
+            alone_after_s: AtomicU64::new(from_backup::ALONE_AFTER_S),
             set_aside: aside,
             rescue: Mutex::new(rescue),
         });
@@ -272,6 +301,7 @@ impl Node {
             filler.feed_documents(refill);
             filler.index_ready.store(true, Ordering::Release);
         });
+        node.look_at_disk();
         node.subscribe_all();
         Ok(Opened { node, outgoing })
     }
@@ -300,11 +330,12 @@ impl Node {
         self.replica().own().iter().copied().collect()
     }
 
-    fn count_refusal(&self, reason: &str) {
+    fn count_refusal(&self, reason: &'static str) {
         self.count_refusals_of(reason, 1);
     }
 
-    fn count_refusals_of(&self, reason: &str, count: u64) {
+    fn count_refusals_of(&self, reason: &'static str, count: u64) {
+        self.metrics.refused(reason, count);
         *lock(&self.refused).entry(reason.to_owned()).or_default() += count;
     }
 

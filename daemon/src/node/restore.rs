@@ -78,6 +78,7 @@ impl Node {
             },
             with_history: Vec::new(),
             complete: false,
+            from_backup_at_s: None,
         };
         self.put_task(&org, &Task::Restore(restoring))?;
         self.take_root_key(key)?;
@@ -90,10 +91,13 @@ impl Node {
         org: &OrgId,
         mut restoring: Restoring,
     ) -> Result<(), NodeError> {
+        if restoring.from_backup_at_s.is_some() {
+            self.seek_where_known()?;
+        }
         if restoring.complete || !self.replica().own().contains(org) {
             return Ok(());
         }
-        if !self.is_back(org)? {
+        if !self.goes_on_alone(&restoring) && !self.is_back(org)? {
             self.sync_all_soon();
             return Ok(());
         }
@@ -102,6 +106,9 @@ impl Node {
         }
         if let Some(Task::Restore(now)) = task(&self.replica(), Kind::Restore, org)? {
             restoring = now;
+        }
+        if restoring.from_backup_at_s.is_some() {
+            self.take_back_newer(org)?;
         }
         restoring.complete = true;
         self.put_task(org, &Task::Restore(restoring))?;
@@ -169,7 +176,7 @@ impl Node {
         Ok(())
     }
 
-    fn restored(&self, org: &OrgId) -> Result<Restored, NodeError> {
+    pub(super) fn restored(&self, org: &OrgId) -> Result<Restored, NodeError> {
         let organisation = self.org_info(org)?;
         let Some(Task::Restore(restoring)) = task(&self.replica(), Kind::Restore, org)? else {
             return Err(NodeError::internal("the restore was not written down"));
@@ -185,6 +192,10 @@ impl Node {
         let summary = match (restoring.complete, organisation.present, reached) {
             (true, ..) => format!(
                 "{} is back with {} service(s). If the lost machine could be in other hands, end its right to write: fingerpost node revoke.",
+                organisation.name, organisation.services
+            ),
+            (_, true, _) if restoring.from_backup_at_s.is_some() => format!(
+                "{} is here as the backup has it, with {} service(s). What its peers hold that is newer follows by itself; it can be changed once they were heard, or after some minutes if none of them answers.",
                 organisation.name, organisation.services
             ),
             (_, true, _) => format!(

@@ -13,6 +13,7 @@ use fingerpost_proto::sync::{
 use tokio::sync::Notify;
 
 use super::contacts::Calls;
+use super::ended::word;
 use super::{Node, lock, now_s};
 use crate::keys::random;
 use crate::net::{CodecError, FrameReceiver, FrameSender, Stream, frames_with_idle, send_alone};
@@ -299,12 +300,16 @@ impl Node {
     /// Holds one session as the one who begins it.
     pub(super) async fn exchange(self: &Arc<Self>, node: NodeId) {
         let result = self.try_exchange(node).await;
+        self.metrics.session(true, word(&result));
         match &result {
             Ok(stats) => tracing::debug!(
                 peer = %node.short(), accepted = stats.accepted, sent = stats.sent, rounds = stats.rounds,
                 "exchange finished"
             ),
             Err(error) => {
+                if let RunError::Session(SessionError::OtherVersion(_)) = error {
+                    *lock(&self.other_versions) = Some(error.to_string());
+                }
                 if error.is_breach() {
                     self.count_refusal("session");
                 }
@@ -329,7 +334,7 @@ impl Node {
         if lock(&self.sessions).is_sought(&node) {
             session = session.sought();
         }
-        self.drive(session, stream)
+        self.drive(session, stream, None)
             .await
             .map(|session| session.stats().clone())
     }
@@ -347,7 +352,7 @@ impl Node {
             .map_err(|error| RunError::Open(error.to_string()))?;
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
         let session = Session::initiate(node, Purpose::Charter(network), vec![network], nonce);
-        let session = self.drive(session, stream).await?;
+        let session = self.drive(session, stream, None).await?;
         session.charter().cloned().ok_or(RunError::Closed)
     }
 
@@ -362,10 +367,16 @@ impl Node {
     }
 
     fn receive_guest(&self, peer: NodeId) -> Guest<'_> {
+        let affordable = lock(&self.budgets).may_begin(peer, Instant::now());
+        if !affordable {
+            self.count_refusal("sessions_over_budget");
+        }
         let mut sessions = lock(&self.sessions);
         // When both begin at once, the one with the smaller id goes on: two sessions would carry all twice.
         let crossed = self.id() < peer && sessions.peers.get(&peer).is_some_and(|state| state.busy);
-        let reception = if !crossed && sessions.admit(peer, self.settings.sync.max_inbound_sessions)
+        let reception = if affordable
+            && !crossed
+            && sessions.admit(peer, self.settings.sync.max_inbound_sessions)
         {
             Reception::Session
         } else if sessions.declining < DECLINING_MAX {
@@ -392,6 +403,12 @@ impl Node {
                 Ok(())
             }
         };
+        let ended = match guest.reception {
+            Reception::Session => word(&result),
+            Reception::Decline => "declined",
+            Reception::Reset => "reset",
+        };
+        self.metrics.session(false, ended);
         if let Err(error) = result {
             if matches!(
                 error,
@@ -416,13 +433,24 @@ impl Node {
     async fn try_answer(self: &Arc<Self>, node: NodeId, stream: Stream) -> Result<(), RunError> {
         let nonce = random().map_err(|error| RunError::Own(error.to_string()))?;
         let session = Session::respond(node, self.known_networks(), nonce);
-        self.drive(session, stream).await?;
+        self.drive(session, stream, Some(node)).await?;
         Ok(())
     }
 
+    /// How many sessions are under way that peers began.
+    pub(super) fn sessions_inbound(&self) -> u32 {
+        lock(&self.sessions).inbound.values().sum()
+    }
+
     /// Runs a session to its end: one task reads, one writes, so that two sides that both have much to
-    /// send never wait for each other.
-    async fn drive(&self, session: Session, stream: Stream) -> Result<Session, RunError> {
+    /// send never wait for each other. A peer that began it, the `guest`, pays for what it carried.
+    async fn drive(
+        &self,
+        session: Session,
+        stream: Stream,
+        guest: Option<NodeId>,
+    ) -> Result<Session, RunError> {
+        let begun = Instant::now();
         let patience = lock(&self.sessions).patience;
         let peer = session.peer();
         let (mut sender, mut receiver) = frames_with_idle(stream, patience.idle);
@@ -455,6 +483,13 @@ impl Node {
         traffic.sent_bytes += sender.wire_bytes();
         traffic.received_bytes += receiver.wire_bytes();
         drop(traffic);
+        let (sent, received) = (sender.wire_bytes(), receiver.wire_bytes());
+        let took = finished.is_ok().then(|| begun.elapsed());
+        self.metrics.synced(sent, received, took);
+        if let Some(guest) = guest {
+            let refused = lock(&session).stats().refused.values().sum();
+            lock(&self.budgets).charge(guest, sent + received, refused, Instant::now());
+        }
         finished?;
         Ok(session
             .into_inner()
@@ -500,7 +535,7 @@ impl Node {
                 // Signatures and hashes are checked before the replica's lock is taken.
                 let incoming = Incoming::parse(&bytes).map_err(SessionError::Frame)?;
                 let mut session = lock(session);
-                let before = session.stats().refused.clone();
+                let before = session.stats().clone();
                 let result = session.handle_frame(now_s(), incoming, &mut self.replica());
                 self.count_refusals(&before, session.stats());
                 if session.stats().accepted >= MUCH_ITEMS {
@@ -515,8 +550,10 @@ impl Node {
         Ok(())
     }
 
-    fn count_refusals(&self, before: &BTreeMap<&'static str, u64>, stats: &Stats) {
-        for (reason, count) in &stats.refused {
+    fn count_refusals(&self, before: &Stats, stats: &Stats) {
+        let refused = stats.refused.iter().map(|it| (it, &before.refused));
+        let declined = stats.declined.iter().map(|it| (it, &before.declined));
+        for ((reason, count), before) in refused.chain(declined) {
             let more = count.saturating_sub(before.get(reason).copied().unwrap_or(0));
             if more > 0 {
                 self.count_refusals_of(reason, more);

@@ -223,7 +223,7 @@ impl Node {
     }
 
     /// What the clocks seem to be.
-    fn clock_warnings(
+    pub(super) fn clock_warnings(
         &self,
         receipts: &BTreeMap<NodeId, Receipt>,
     ) -> Result<Vec<String>, NodeError> {
@@ -254,6 +254,7 @@ impl Node {
                 ));
             }
         }
+        warnings.extend(self.room_warning());
         warnings.extend(self.task_warnings()?);
         for proof in self.replica().proofs()? {
             warnings.push(format!(

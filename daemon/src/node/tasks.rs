@@ -88,6 +88,9 @@ pub(super) struct Restoring {
     /// Documents whose history is back.
     pub(super) with_history: Vec<DocName>,
     pub(super) complete: bool,
+    /// When a backup was taken in, if it comes back from one.
+    #[serde(default)]
+    pub(super) from_backup_at_s: Option<u64>,
 }
 
 /// Which task of an organisation.
@@ -266,6 +269,7 @@ impl Node {
 
     /// Takes every task one step further.
     fn tend(&self) -> Result<(), NodeError> {
+        self.look_at_disk_sometimes();
         self.stop_where_revoked()?;
         self.follow_rekeyings()?;
         if self.has_heard() {

@@ -31,6 +31,11 @@
 //! | `POST /v1/keys/words?org=` | | [`KeyWords`] |
 //! | `POST /v1/keys/import` | [`ImportKey`] | [`OrgInfo`] |
 //! | `POST /v1/restore` | [`Restore`] | [`Restored`] |
+//! | `POST /v1/backup?org=` | [`MakeBackup`] | [`BackupFile`] |
+//! | `POST /v1/backup/check` | [`UseBackup`] | [`BackupContents`] |
+//! | `POST /v1/backup/restore` | [`UseBackup`] | [`RestoredBackup`] |
+//! | `GET /v1/doctor` | | [`Checkup`] |
+//! | `GET /metrics` | | text in the format of Prometheus |
 //! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |
 //! | `POST /v1/networks/preview` | [`UseTicket`] | [`CharterView`] |
 //! | `POST /v1/networks/join?org=` | [`UseTicket`] | [`NetworkInfo`] |
@@ -62,6 +67,7 @@
 
 mod membership;
 mod nodes;
+mod operating;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +78,7 @@ use crate::listing::Changes;
 
 pub use membership::*;
 pub use nodes::*;
+pub use operating::*;
 
 /// Version of the JSON documents that the command line prints.
 pub const FORMAT: u32 = 1;

@@ -191,6 +191,8 @@ pub struct Replica<S> {
     journal: u64,
     journal_first: u64,
     behind: bool,
+    /// Whether there is no room for more of others.
+    full: bool,
 }
 
 impl<S: Storage> Replica<S> {
@@ -216,6 +218,7 @@ impl<S: Storage> Replica<S> {
             journal: 0,
             journal_first: 0,
             behind: false,
+            full: false,
         };
         replica.load_networks()?;
         replica.load_documents()?;

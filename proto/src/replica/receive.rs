@@ -96,6 +96,9 @@ impl<S: Storage> Replica<S> {
         if let Err(refusal) = self.check_place(&key, card) {
             return Ok(Outcome::Refused(refusal));
         }
+        if self.lacks_room(record)? {
+            return Ok(Outcome::Refused(Refusal::NoRoom));
+        }
         if self.is_over_quota(record)? {
             return Ok(Outcome::Refused(Refusal::OverQuota(key.org)));
         }

@@ -84,9 +84,13 @@ pub enum Refusal {
     /// Of an organisation that this node has blocked.
     #[error("this node has blocked {0:?}")]
     Blocked(OrgId),
-    /// More bytes of a member without a voice than are held: a second member's vouch gives it one.
-    #[error("more bytes of {0:?} than are held of a member without a voice")]
+    /// More bytes of one organisation than are held: less of a member without a voice, to whom a second member's
+    /// vouch gives one.
+    #[error("more bytes of {0:?} than are held of one organisation")]
     OverQuota(OrgId),
+    /// This node has no room on its disk for more of others.
+    #[error("this node has no room for more of others")]
+    NoRoom,
     /// A sealed document over the limit.
     #[error("a sealed document is over the limit of {} KiB", crate::limits::SEALED_MAX_BYTES / 1024)]
     SealedTooLarge,
@@ -120,6 +124,7 @@ impl Refusal {
             Self::Revoked(_) => "revoked",
             Self::Blocked(_) => "blocked",
             Self::OverQuota(_) => "over_quota",
+            Self::NoRoom => "no_room",
             Self::SealedTooLarge => "sealed_too_large",
         }
     }
@@ -138,6 +143,7 @@ impl Refusal {
                 | Self::Revoked(_)
                 | Self::Blocked(_)
                 | Self::OverQuota(_)
+                | Self::NoRoom
                 | Self::Charter(CharterError::UnknownFormat(_))
                 | Self::TooManyConcurrent
                 | Self::TooManyNodes

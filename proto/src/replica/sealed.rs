@@ -58,6 +58,9 @@ impl<S: Storage> Replica<S> {
         if !own && !self.keeps_sealed(&keepers, &key.org, &networks) {
             return Ok(Outcome::Dominated);
         }
+        if self.lacks_room_sealed(item) {
+            return Ok(Outcome::Refused(Refusal::NoRoom));
+        }
         if self.is_sealed_over_quota(item)? {
             return Ok(Outcome::Refused(Refusal::OverQuota(key.org)));
         }

@@ -237,7 +237,9 @@ impl Session {
         match outcome {
             Outcome::Accepted(_) => self.stats.accepted += 1,
             // What this node does not want to hold is nobody's fault, and nobody need try again.
-            Outcome::Refused(Refusal::Blocked(_) | Refusal::OverQuota(_)) => {}
+            Outcome::Refused(refusal @ (Refusal::Blocked(_) | Refusal::OverQuota(_))) => {
+                *self.stats.declined.entry(refusal.name()).or_default() += 1;
+            }
             Outcome::Refused(refusal) => {
                 *self.stats.refused.entry(refusal.name()).or_default() += 1;
             }

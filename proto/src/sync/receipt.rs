@@ -17,6 +17,8 @@ pub struct Stats {
     pub accepted: u64,
     /// Items received, by reason of refusal.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Items received that this node does not want to hold, by reason: that is nobody's fault.
+    pub declined: BTreeMap<&'static str, u64>,
     /// Items sent.
     pub sent: u64,
     /// Rounds of reconciliation, over both scopes.

@@ -3,6 +3,7 @@
 mod conflicts;
 mod membership;
 mod nodes;
+pub(super) mod operating;
 
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .merge(conflicts::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .merge(operating::routes())
 }
 
 async fn unknown() -> ApiFailure {

@@ -1,5 +1,6 @@
 //! Tests of the replica, by what they are about.
 
+mod budgets;
 mod crowds;
 mod departing;
 mod keeping;

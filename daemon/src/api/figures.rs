@@ -1,0 +1,56 @@
+//! The figures on a TCP port, for a monitoring system on this machine or, if the settings say so, elsewhere.
+//!
+//! One route, which changes nothing and names nobody. A request that comes from a web page is refused here too.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use fingerpost_config::MetricsSettings;
+use tokio::net::TcpListener;
+
+use super::{forbidden, routes};
+use crate::node::Node;
+
+async fn guard(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        return forbidden("a web page may not read this", "use a monitoring system");
+    }
+    next.run(request).await
+}
+
+/// Serves the figures where the settings say, until `stop` is set; at once over if they name no port.
+///
+/// # Errors
+/// What the system said, if the port cannot be used.
+pub async fn serve(
+    settings: &MetricsSettings,
+    node: Arc<Node>,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let port = u16::try_from(settings.port).unwrap_or(0);
+    if port == 0 {
+        return Ok(());
+    }
+    let ip = settings.address.parse().map_err(std::io::Error::other)?;
+    let listener = TcpListener::bind(SocketAddr::new(ip, port)).await?;
+    tracing::info!(
+        "figures are served on http://{}/metrics",
+        listener.local_addr()?
+    );
+    let router = Router::new()
+        .route("/metrics", get(routes::operating::metrics))
+        .layer(middleware::from_fn(guard))
+        .with_state(node);
+    let stopped = async move {
+        stop.wait_for(|stop| *stop).await.ok();
+    };
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stopped)
+        .await
+}
