@@ -192,6 +192,48 @@ fn api_request_and_gossip() -> Result<(), Fail> {
 }
 
 #[test]
+fn a_megabyte_that_announces_a_million_holds_little_more_than_itself() {
+    let target = TARGETS
+        .iter()
+        .find(|target| target.name == "frame")
+        .unwrap();
+    let count = 1_000_000_u32;
+    let list = |entry: &[u8]| {
+        let entries = entry.repeat(count as usize / entry.len());
+        let announced = u32::try_from(entries.len() / entry.len()).unwrap();
+        [&[0x9a][..], &announced.to_be_bytes(), &entries].concat()
+    };
+    let empty = list(&[0x40]);
+    let departures = list(&[0x82, 1, 0x82, 0x40, 0x40]);
+    let tags = list(&[&[0x50][..], &[7; 16]].concat());
+    let ids = list(&[&[0x58, 32][..], &[7; 32]].concat());
+    let frames: [(&str, Vec<u8>); 6] = [
+        (
+            "introduced delegations",
+            [&[0x82, 12, 0x83, 0x80][..], &empty, &[0x80]].concat(),
+        ),
+        (
+            "introduced items",
+            [&[0x82, 12, 0x83][..], &departures, &[0x80, 0x80]].concat(),
+        ),
+        ("items", [&[0x82, 8, 0x81][..], &departures].concat()),
+        ("tags", [&[0x82, 1, 0x82][..], &tags, &[0x80]].concat()),
+        ("known", [&[0x82, 1, 0x82, 0x80][..], &tags].concat()),
+        ("wanted", [&[0x82, 7, 0x81][..], &ids].concat()),
+    ];
+    for (what, frame) in frames {
+        let (taken, held) = run(target, &frame);
+        println!("{what}: {} bytes hold {held}", frame.len());
+        assert!(!taken, "{what}");
+        assert!(
+            held <= 5 * frame.len() as u64,
+            "{what}: {} bytes hold {held}",
+            frame.len()
+        );
+    }
+}
+
+#[test]
 fn every_target_is_driven_here_and_by_libfuzzer() -> Result<(), Fail> {
     let names: BTreeSet<&str> = TARGETS.iter().map(|target| target.name).collect();
     let driven = DRIVEN.iter().copied().chain(["api_request", "gossip"]);

@@ -1,6 +1,7 @@
 //! Whole conversations, and stores that were damaged.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use fingerpost_proto::limits;
 use fingerpost_proto::replica::{Replica, ReplicaError};
@@ -151,8 +152,12 @@ fn look_at(replica: &mut Memory) -> Result<(), ReplicaError<std::convert::Infall
 
 /// A store in which a session has taken place.
 fn used() -> MemoryStorage {
-    let (_, [_, (_, founders)]) = talk(Purpose::Sync);
-    founders.storage().clone()
+    static USED: OnceLock<MemoryStorage> = OnceLock::new();
+    let make = || {
+        let (_, [_, (_, founders)]) = talk(Purpose::Sync);
+        founders.storage().clone()
+    };
+    USED.get_or_init(make).clone()
 }
 
 fn rows(storage: &MemoryStorage) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
