@@ -207,7 +207,9 @@ fn a_megabyte_that_announces_a_million_holds_little_more_than_itself() {
     let departures = list(&[0x82, 1, 0x82, 0x40, 0x40]);
     let tags = list(&[&[0x50][..], &[7; 16]].concat());
     let ids = list(&[&[0x58, 32][..], &[7; 32]].concat());
-    let frames: [(&str, Vec<u8>); 6] = [
+    // A list that ends where it ends says nothing of its length.
+    let endless = [&[0x9f][..], &departures[5..], &[0xff]].concat();
+    let frames: [(&str, Vec<u8>); 7] = [
         (
             "introduced delegations",
             [&[0x82, 12, 0x83, 0x80][..], &empty, &[0x80]].concat(),
@@ -217,6 +219,10 @@ fn a_megabyte_that_announces_a_million_holds_little_more_than_itself() {
             [&[0x82, 12, 0x83][..], &departures, &[0x80, 0x80]].concat(),
         ),
         ("items", [&[0x82, 8, 0x81][..], &departures].concat()),
+        (
+            "items without end",
+            [&[0x82, 8, 0x81][..], &endless].concat(),
+        ),
         ("tags", [&[0x82, 1, 0x82][..], &tags, &[0x80]].concat()),
         ("known", [&[0x82, 1, 0x82, 0x80][..], &tags].concat()),
         ("wanted", [&[0x82, 7, 0x81][..], &ids].concat()),

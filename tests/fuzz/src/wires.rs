@@ -122,9 +122,7 @@ pub fn merge_answer(data: &[u8]) -> bool {
     assert!(answer.document.len().max(answer.value.len()) <= ANSWER_MAX_BYTES);
     let mut bytes = Vec::new();
     answer.write(&mut bytes).unwrap();
-    let again = Answer::read(&bytes).unwrap();
-    // What is not 1 is no, and an empty line at the end is none: those alone have two forms.
-    assert_eq!(again, answer);
+    assert_eq!(bytes, data);
     true
 }
 
