@@ -96,7 +96,7 @@ pub const TARGETS: &[Target] = &[
     target("pass", texts::pass, texts::pass_seeds),
     target("words", texts::words, texts::words_seeds),
     target("key_file", texts::key_file, texts::key_file_seeds).costs(20, 300 * 1024),
-    target("sealed", texts::sealed, texts::sealed_seeds),
+    target("sealed", texts::sealed, texts::sealed_seeds).costs(4, 512),
     target("session", session::session, session::session_seeds).costs(10, 4 * 1024),
     target("store", session::store, session::store_seeds).costs(10, 4 * 1024),
     target("stream", wires::stream, wires::stream_seeds).costs(2, 8 * 1024),

@@ -13,6 +13,9 @@ use super::{Seeds, seed};
 
 type Memory = Replica<MemoryStorage>;
 
+/// The frames of either side.
+type Said = [Vec<Vec<u8>>; 2];
+
 const NONCES: [[u8; 16]; 2] = [[1; 16], [2; 16]];
 
 /// The member's side, which begins, and the founder's, which answers.
@@ -41,13 +44,13 @@ fn sent(session: &mut Session, replica: &Memory) -> Vec<Vec<u8>> {
 }
 
 /// What either side of an honest session sends.
-pub fn conversation() -> [Vec<Vec<u8>>; 2] {
+pub fn conversation() -> Said {
     talk(Purpose::Sync).0
 }
 
-fn talk(purpose: Purpose) -> ([Vec<Vec<u8>>; 2], [(Session, Memory); 2]) {
+fn talk(purpose: Purpose) -> (Said, [(Session, Memory); 2]) {
     let mut sides = sides(purpose);
-    let mut said = [Vec::new(), Vec::new()];
+    let mut said = Said::default();
     loop {
         let before = said.each_ref().map(Vec::len);
         for speaker in [0, 1] {
