@@ -15,6 +15,9 @@ pub enum CborError {
     /// It decodes, but is not written in the one deterministic form.
     #[error("not in deterministic form")]
     NotDeterministic,
+    /// A list announces more entries than it may have; none of them was decoded.
+    #[error("a list is longer than it may be")]
+    TooMany,
 }
 
 /// Encodes a value; encoding into memory cannot fail.
@@ -30,11 +33,34 @@ pub fn to_vec<T: Encode<()>>(value: &T) -> Vec<u8> {
 /// Decodes one value that fills `bytes` and is in deterministic form.
 pub fn from_slice<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Result<T, CborError> {
     let mut decoder = Decoder::new(bytes);
-    let value: T = decoder.decode().map_err(|_| CborError::Malformed)?;
+    let value: T = decoder.decode().map_err(|error| match error.is_custom() {
+        true => CborError::TooMany,
+        false => CborError::Malformed,
+    })?;
     if to_vec(&value) != bytes {
         return Err(CborError::NotDeterministic);
     }
     Ok(value)
+}
+
+/// Why [`at_most`] decodes no further; the only error of ours that minicbor carries as such.
+#[derive(Debug, thiserror::Error)]
+#[error("a list is longer than it may be")]
+struct TooMany;
+
+/// Decodes a list of at most `MAX` entries. The number that it announces is checked before any entry is
+/// decoded, for many tiny entries take many times their size; a list that announces none is no list of ours.
+pub(crate) fn at_most<'b, const MAX: usize, T: Decode<'b, C>, C>(
+    d: &mut Decoder<'b>,
+    ctx: &mut C,
+) -> Result<Vec<T>, minicbor::decode::Error> {
+    let announced = d
+        .array()?
+        .ok_or_else(|| minicbor::decode::Error::message("a list without its length"))?;
+    if announced > MAX as u64 {
+        return Err(minicbor::decode::Error::custom(TooMany));
+    }
+    (0..announced).map(|_| T::decode(d, ctx)).collect()
 }
 
 /// Decodes a byte string of exactly `N` bytes.
@@ -57,6 +83,23 @@ mod tests {
         a: u64,
         #[n(1)]
         b: Option<u64>,
+    }
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    #[cbor(array)]
+    struct Few(#[cbor(n(0), decode_with = "at_most::<3, _, _>")] Vec<u8>);
+
+    #[test]
+    fn a_list_has_so_many_entries_and_says_how_many() {
+        let three = to_vec(&Few(vec![1, 2, 3]));
+        assert_eq!(from_slice::<Few>(&three), Ok(Few(vec![1, 2, 3])));
+        let four = to_vec(&Few(vec![1, 2, 3, 4]));
+        assert_eq!(from_slice::<Few>(&four), Err(CborError::TooMany));
+        // No entry is looked at: there are none.
+        let million = [0x81, 0x9a, 0, 0x0f, 0x42, 0x40];
+        assert_eq!(from_slice::<Few>(&million), Err(CborError::TooMany));
+        let endless = [0x81, 0x9f, 1, 0xff];
+        assert_eq!(from_slice::<Few>(&endless), Err(CborError::Malformed));
     }
 
     #[test]

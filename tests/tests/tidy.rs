@@ -89,7 +89,8 @@ fn sources() -> Result<Vec<Source>, Fail> {
                 .to_string_lossy()
                 .replace('\\', "/");
             if path.is_dir() {
-                if !matches!(name.as_str(), "target" | ".git") {
+                // The fuzz targets are a workspace with a target directory of its own.
+                if name != ".git" && !path.ends_with("target") {
                     dirs.push(path);
                 }
             } else if let Ok(text) = fs::read_to_string(&path) {

@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use fingerpost_config::MetricsSettings;
 use tokio::net::TcpListener;
 
-use super::{forbidden, routes};
+use super::guard::{forbidden, is_of_a_page};
+use super::routes;
 use crate::node::Node;
 
 async fn guard(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::ORIGIN) {
+    if is_of_a_page(request.headers()) {
         return forbidden("a web page may not read this", "use a monitoring system");
     }
     next.run(request).await

@@ -1,21 +1,22 @@
 //! The local API: HTTP and JSON over a Unix socket. Routes and types are described in
 //! [`fingerpost_proto::api`].
 //!
-//! Only the user who runs the daemon, and root, may speak to it: the system tells who is at the other end. A
-//! request that carries `Origin` comes from a web page and is refused, whatever it asks.
+//! Only the user who runs the daemon, and root, may speak to it: the system tells who is at the other end. What
+//! a web page could bring about is refused, whatever it asks.
 
 mod figures;
+mod guard;
 mod routes;
 mod socket;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRequestParts;
 use axum::extract::connect_info::{ConnectInfo, Connected};
-use axum::extract::{FromRequestParts, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use fingerpost_proto::api::{ApiError, ErrorCode};
@@ -86,36 +87,9 @@ impl IntoResponse for ApiFailure {
     }
 }
 
-fn forbidden(message: &str, hint: &str) -> Response {
-    let error = ApiError {
-        code: ErrorCode::Refused,
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
-    };
-    (StatusCode::FORBIDDEN, axum::Json(error)).into_response()
-}
-
-/// Lets pass what this user's own programs ask, and nothing that a web page asks.
-async fn guard(ConnectInfo(user): ConnectInfo<PeerUser>, request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::ORIGIN) {
-        return forbidden(
-            "a web page may not use this interface",
-            "use the fingerpost command",
-        );
-    }
-    let allowed = [rustix::process::geteuid().as_raw(), 0];
-    if !user.0.is_some_and(|uid| allowed.contains(&uid)) {
-        return forbidden(
-            "only the user who runs the daemon may use it",
-            "run the command as that user, or as root",
-        );
-    }
-    next.run(request).await
-}
-
 fn router(node: Arc<Node>) -> Router {
     routes::routes()
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn(guard::guard))
         .with_state(node)
 }
 

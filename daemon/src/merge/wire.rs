@@ -75,7 +75,7 @@ impl Answer {
         put(out, self.kept.join("\n").as_bytes())
     }
 
-    /// Reads an answer, which must be all there is.
+    /// Reads an answer, which must be all there is, and in the form in which it is written.
     ///
     /// # Errors
     /// `InvalidData`: the worker was made to talk nonsense.
@@ -86,16 +86,25 @@ impl Answer {
         let gained = take(&mut input, 1)?;
         let kept = take(&mut input, ANSWER_MAX_BYTES)?;
         let kept = String::from_utf8(kept).map_err(|_| nonsense())?;
+        let kept: Vec<String> = match kept.is_empty() {
+            true => Vec::new(),
+            false => kept.split('\n').map(str::to_owned).collect(),
+        };
+        let gained = match gained.as_slice() {
+            [0] => false,
+            [1] => true,
+            _ => return Err(nonsense()),
+        };
         let heads = heads.as_chunks::<32>();
-        if !input.is_empty() || !heads.1.is_empty() {
+        if !input.is_empty() || !heads.1.is_empty() || kept.iter().any(String::is_empty) {
             return Err(nonsense());
         }
         Ok(Self {
             document,
             value,
             heads: heads.0.to_vec(),
-            gained: gained == [1],
-            kept: kept.lines().map(str::to_owned).collect(),
+            gained,
+            kept,
         })
     }
 }
@@ -154,6 +163,27 @@ mod tests {
             // Nonsense is refused or read, and never asked for more memory than it has bytes.
             Answer::read(&junk).ok();
             Request::read(&mut junk.as_slice()).ok();
+        }
+    }
+
+    #[test]
+    fn an_answer_has_one_form() {
+        let answer = Answer {
+            gained: true,
+            kept: vec!["a".into(), "b".into()],
+            ..Answer::default()
+        };
+        let mut bytes = Vec::new();
+        answer.write(&mut bytes).unwrap();
+        assert_eq!(Answer::read(&bytes).unwrap(), answer);
+        for (wrong, with) in [("a\nb", "a\n\n"), ("a\nb", "\nab"), ("\u{1}", "\u{2}")] {
+            let at = bytes
+                .windows(wrong.len())
+                .rposition(|it| it == wrong.as_bytes());
+            let at = at.unwrap();
+            let mut other = bytes.clone();
+            other.splice(at..at + wrong.len(), with.bytes());
+            assert!(Answer::read(&other).is_err(), "{with:?}");
         }
     }
 

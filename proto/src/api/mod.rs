@@ -4,6 +4,9 @@
 //! names an organisation or a network, the short form, or a name that only one of them has, will do.
 //! Times are seconds since 1970-01-01 UTC. Fields may be added in later versions; none changes meaning.
 //!
+//! Every request says `Host: fingerpost`, and one that changes something `Content-Type: application/json`: so
+//! that no page in a browser can make it. Anything else is refused with status 403.
+//!
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`] |

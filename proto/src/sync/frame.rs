@@ -15,10 +15,6 @@ use crate::replica::Item;
 /// The version of the sync protocol.
 pub const VERSION: u32 = 1;
 
-/// The numbers of the frames that carry items.
-const ITEMS: u32 = 8;
-const INTRODUCE: u32 = 12;
-
 /// Which documents a part of a session is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
@@ -99,11 +95,11 @@ pub enum Frame {
     #[n(1)]
     Networks {
         /// Their tags.
-        #[n(0)]
+        #[cbor(n(0), decode_with = "cbor::at_most::<{ limits::TAGS_MAX }, _, _>")]
         tags: Vec<Tag>,
         /// Of the responder: those in which it knows the initiator's node for one of a member's or
         /// applicant's. The initiator names none: it has not heard yet which are shared.
-        #[n(1)]
+        #[cbor(n(1), decode_with = "cbor::at_most::<{ limits::TAGS_MAX }, _, _>")]
         known: Vec<Tag>,
     },
     /// Asks for the charter of a shared network.
@@ -123,7 +119,10 @@ pub enum Frame {
         #[n(1)]
         in_force: Option<Item>,
         /// All texts that were ever in force, the founding one first, the present one last.
-        #[n(2)]
+        #[cbor(
+            n(2),
+            decode_with = "cbor::at_most::<{ limits::AMENDMENTS_IN_FORCE_MAX + 1 }, _, _>"
+        )]
         chain: Vec<CharterId>,
     },
     /// The initiator begins a scope.
@@ -153,14 +152,17 @@ pub enum Frame {
     #[n(7)]
     Want {
         /// Which, at most [`limits::WANT_MAX_IDS`].
-        #[n(0)]
+        #[cbor(n(0), decode_with = "cbor::at_most::<{ limits::WANT_MAX_IDS }, _, _>")]
         ids: Vec<SaltedId>,
     },
     /// Items, in any number that fits a frame.
     #[n(8)]
     Items {
         /// The items.
-        #[n(0)]
+        #[cbor(
+            n(0),
+            decode_with = "cbor::at_most::<{ limits::ITEMS_MAX as usize }, _, _>"
+        )]
         items: Vec<Item>,
     },
     /// This side has sent all it has to send of the scope.
@@ -195,14 +197,20 @@ pub enum Frame {
     #[n(12)]
     Introduce {
         /// The cards of its own organisations, at most [`limits::INTRODUCTION_MAX_ITEMS`] records.
-        #[n(0)]
+        #[cbor(
+            n(0),
+            decode_with = "cbor::at_most::<{ limits::INTRODUCTION_MAX_ITEMS }, _, _>"
+        )]
         items: Vec<Item>,
         /// The delegations under which it acts for them, at most as many.
-        #[n(1)]
+        #[cbor(
+            n(1),
+            decode_with = "cbor::at_most::<{ limits::INTRODUCTION_MAX_ITEMS }, _, _>"
+        )]
         delegations: Vec<ByteVec>,
         /// The shared networks in which it knows the peer for one of a member's or applicant's. Of the
         /// responder: those in which it takes what the peer sends, which it also does while it knows nobody.
-        #[n(2)]
+        #[cbor(n(2), decode_with = "cbor::at_most::<{ limits::TAGS_MAX }, _, _>")]
         known: Vec<Tag>,
     },
 }
@@ -235,47 +243,17 @@ impl Frame {
         if bytes.len() > limits::FRAME_MAX_BYTES {
             return Err(FrameError::TooLarge(bytes.len()));
         }
-        if announced_items(bytes).is_some_and(|(count, most)| count > most) {
-            return Err(FrameError::TooMany);
-        }
-        let frame: Self = cbor::from_slice(bytes)?;
-        let within = match &frame {
-            Self::Networks { tags, known } => {
-                tags.len() <= limits::TAGS_MAX && known.len() <= limits::TAGS_MAX
+        let frame = cbor::from_slice(bytes).map_err(|error| match error {
+            CborError::TooMany => FrameError::TooMany,
+            other => FrameError::Malformed(other),
+        })?;
+        match &frame {
+            Self::Charter { charter, .. } if charter.len() > limits::CHARTER_MAX_BYTES => {
+                Err(FrameError::TooMany)
             }
-            Self::Introduce {
-                delegations, known, ..
-            } => {
-                delegations.len() <= limits::INTRODUCTION_MAX_ITEMS
-                    && known.len() <= limits::TAGS_MAX
-            }
-            Self::Want { ids } => ids.len() <= limits::WANT_MAX_IDS,
-            Self::Charter { charter, chain, .. } => {
-                charter.len() <= limits::CHARTER_MAX_BYTES
-                    && chain.len() <= limits::AMENDMENTS_IN_FORCE_MAX + 1
-            }
-            _ => true,
-        };
-        if within {
-            Ok(frame)
-        } else {
-            Err(FrameError::TooMany)
+            _ => Ok(frame),
         }
     }
-}
-
-/// How many items a frame says that it holds and how many it may hold, before any is decoded: a megabyte
-/// of tiny ones would cost many times its size. `None` for a frame without items.
-fn announced_items(bytes: &[u8]) -> Option<(u64, u64)> {
-    let mut decoder = minicbor::Decoder::new(bytes);
-    decoder.array().ok()?;
-    let most = match decoder.u32().ok()? {
-        ITEMS => limits::ITEMS_MAX,
-        INTRODUCE => limits::INTRODUCTION_MAX_ITEMS as u64,
-        _ => return None,
-    };
-    decoder.array().ok()?;
-    Some((decoder.array().ok()??, most))
 }
 
 #[cfg(test)]
@@ -395,8 +373,6 @@ mod tests {
         };
         assert!(Frame::parse(&items(limits::ITEMS_MAX).to_bytes()).is_ok());
         let many = items(limits::ITEMS_MAX + 1).to_bytes();
-        let announced = Some((limits::ITEMS_MAX + 1, limits::ITEMS_MAX));
-        assert_eq!(announced_items(&many), announced);
         assert_eq!(Frame::parse(&many), Err(FrameError::TooMany));
         let introduce = |items: usize, delegations: usize| Frame::Introduce {
             items: vec![tiny.clone(); items],

@@ -1,5 +1,6 @@
 //! Tests of sync: two replicas over a pipe in memory.
 
+mod attacks;
 mod exchanges;
 mod hostile;
 mod introductions;
@@ -8,7 +9,7 @@ mod replaced;
 
 use super::*;
 use crate::charter::Charter;
-use crate::ids::{DocName, NetworkId};
+use crate::ids::{DocName, NetworkId, NodeId};
 use crate::replica::{Outcome, Replica};
 use crate::storage::MemoryStorage;
 use crate::testing::{NOW_S, Party, charter, listing, send};
