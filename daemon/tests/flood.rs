@@ -90,7 +90,7 @@ fn request(socket: &Path, method: &str, path: &str, body: &Value) -> Option<Stri
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: fingerpost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: fingerpost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .ok()?;
     let mut answer = String::new();
