@@ -60,7 +60,8 @@ pub(super) struct Network {
     pub(super) active: bool,
     /// The amendments that are known, in force or not.
     amendments: BTreeMap<CharterId, Terms>,
-    /// Members of an earlier roster that are none any more, until somebody asks.
+    /// Members of an earlier roster, and those whose documents were kept for an heir, that are no members any
+    /// more; until somebody asks.
     demoted: BTreeSet<OrgId>,
     roster: Roster,
     stale: bool,
@@ -166,8 +167,9 @@ impl Network {
         if self.stale {
             let before = std::mem::take(&mut self.roster);
             self.roster = Roster::compute(&self.charter, &self.amendments, &self.standings);
-            let members = before.places().filter(|(_, place)| *place == Place::Member);
-            let demoted = members.filter(|(org, _)| !self.roster.is_member(org));
+            let were_held = |place| matches!(place, Place::Member | Place::Replaced);
+            let held = before.places().filter(|(_, place)| were_held(*place));
+            let demoted = held.filter(|(org, _)| !self.roster.is_member(org));
             self.demoted.extend(demoted.map(|(org, _)| *org));
             self.pending = self
                 .standings

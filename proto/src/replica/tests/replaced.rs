@@ -42,13 +42,17 @@ impl Succession {
 
     /// The card of the heir, which the old key has signed over to.
     fn heir_card(&self) -> Item {
+        self.heir_card_with(&[])
+    }
+
+    fn heir_card_with(&self, vouchers: &[&Party]) -> Item {
         let rekeying = Rekeying {
             format: FORMAT,
             old: self.old.org(),
             new: self.heir.org(),
             at_s: NOW_S,
         };
-        let mut card: Card = self.heir.card(&[(self.charter.network(), 1, &[])]);
+        let mut card: Card = self.heir.card(&[(self.charter.network(), 1, vouchers)]);
         card.rekeyings
             .push(Carry::new(&Signed::sign(rekeying, &self.old.root)));
         self.heir.item(DocName::Card, 1, &[], &card.to_bytes())
@@ -121,6 +125,27 @@ fn nothing_is_kept_for_an_heir_that_this_node_blocks() {
     assert!(replica.set_blocked(it.heir.org(), true).unwrap());
     replica.settle().unwrap();
     assert_eq!(it.shards_of_old(&replica), 0);
+}
+
+#[test]
+fn what_was_kept_for_an_heir_goes_when_nobody_is_one_any_more() {
+    let it = Succession::new();
+    let mut replica = it.replica(0);
+    for item in it.old_items() {
+        send(&mut replica, item);
+    }
+    send(&mut replica, it.heir_card_with(&[&it.founder]));
+    replica.settle().unwrap();
+    // The old one shows no vouch any more, and the new one does not say that it goes on for it.
+    let network = it.charter.network();
+    for (party, vouchers, kept) in [(&it.old, vec![], 2), (&it.heir, vec![&it.founder], 0)] {
+        let card = party.card(&[(network, 1, &vouchers)]);
+        let item = party.item(DocName::Card, 2, &[], &card.to_bytes());
+        assert!(is_accepted(&send(&mut replica, item)));
+        replica.settle().unwrap();
+        assert_eq!(it.shards_of_old(&replica), kept);
+    }
+    assert_eq!(replica.place(&it.old.org()), Some(Place::Applicant));
 }
 
 proptest! {
