@@ -171,6 +171,7 @@ impl Node {
         nodes: &[NodeId],
     ) -> Result<RecordId, NodeError> {
         self.check_not_moving(replica, &key.org, key.name)?;
+        self.check_room_for_edit()?;
         self.metrics.edit_begins();
         let bytes = document.save();
         // While an organisation comes back, its peers keep the histories that it had; a new one that is

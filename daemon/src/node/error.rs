@@ -41,7 +41,10 @@ impl NodeError {
         Self::new(
             ErrorCode::Internal,
             format!("this node failed: {what}; what was saved before is kept"),
-            Some("look at the daemon's log; if the disk is full, make room and try again".into()),
+            Some(
+                "look at the daemon's log; if the disk is full, make room, restart the daemon and try again"
+                    .into(),
+            ),
         )
     }
 }

@@ -64,7 +64,7 @@ pub use budgets::{
 pub use documents::By;
 pub use error::NodeError;
 pub use gossip::Outgoing;
-pub use room::DISK_FREE_MIN_BYTES;
+pub use room::{DISK_FREE_MIN_BYTES, EDIT_FREE_MIN_BYTES};
 pub(crate) use room::{free_bytes, size_of};
 pub use scheduler::run as run_scheduler;
 pub use sessions::Patience;

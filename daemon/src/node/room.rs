@@ -7,13 +7,17 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Node, lock};
+use super::{Node, NodeError, lock};
 
 /// How often the disk is looked at.
 const EVERY: Duration = Duration::from_secs(10);
 /// What the disk must have left for more of others to be taken, in bytes: own edits, the store's own work and
 /// the rest of the machine need it.
 pub const DISK_FREE_MIN_BYTES: u64 = 128 * 1024 * 1024;
+
+/// What the disk must have left for an own edit, in bytes: the store takes room in segments, and one that finds
+/// none cannot go on before the daemon is restarted.
+pub const EDIT_FREE_MIN_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The disk, as it was looked at last.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +98,22 @@ impl Node {
         }
     }
 
+    /// Refuses an own edit while it may not fit on the disk.
+    pub(super) fn check_room_for_edit(&self) -> Result<(), NodeError> {
+        let free = free_bytes(self.home.dir());
+        match free.filter(|free| *free < EDIT_FREE_MIN_BYTES) {
+            None => Ok(()),
+            Some(free) => Err(NodeError::refused(
+                format!(
+                    "the disk is full: {} MiB are left where the node lives, and an edit needs {}; nothing was changed",
+                    mib(free),
+                    mib(EDIT_FREE_MIN_BYTES)
+                ),
+                "make room, then do it again; fingerpost doctor shows what the node takes",
+            )),
+        }
+    }
+
     /// What people should know about the disk.
     pub(super) fn room_warning(&self) -> Option<String> {
         let room = *lock(&self.room);
@@ -101,8 +121,11 @@ impl Node {
     }
 }
 
+fn mib(bytes: u64) -> u64 {
+    bytes / 1024 / 1024
+}
+
 fn said(room: &Room) -> String {
-    let mib = |bytes: u64| bytes / 1024 / 1024;
     let why = match room.used_bytes >= room.budget_bytes {
         true => format!(
             "store and index take {} MiB of the {} MiB that store.disk_budget_mb allows",

@@ -207,17 +207,14 @@ pub fn api_body_seeds() -> Seeds {
 
 /// The file that helps a lost node to find its way holds charters that fit their networks, or nothing.
 pub fn rescue(data: &[u8]) -> bool {
-    let Ok(rescue) = serde_json::from_slice::<Rescue>(data) else {
-        return false;
-    };
+    let rescue = Rescue::parse(data);
     let charters = rescue.charters();
     assert!(charters.len() <= limits::NETWORKS_PER_ORG_MAX);
     for charter in charters {
         charter.check().unwrap();
     }
-    let bytes = serde_json::to_vec(&rescue).unwrap();
-    assert_eq!(serde_json::from_slice::<Rescue>(&bytes).unwrap(), rescue);
-    true
+    assert_eq!(Rescue::parse(&rescue.to_bytes().unwrap()), rescue);
+    rescue != Rescue::default()
 }
 
 pub fn rescue_seeds() -> Seeds {
@@ -228,6 +225,6 @@ pub fn rescue_seeds() -> Seeds {
     );
     vec![seed(
         "rescue",
-        serde_json::to_vec(&Rescue::new([charter], [node])).unwrap(),
+        Rescue::new([charter], [node]).to_bytes().unwrap(),
     )]
 }
