@@ -158,7 +158,7 @@ fn entry() -> api::EntryView {
             closes_on: Some("2027-03-31".into()),
             clients_to: vec![other(8, "South Aid")],
         }),
-        followed_from: Some(NAME.into()),
+        followed_from: None,
     }
 }
 

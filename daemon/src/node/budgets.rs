@@ -248,6 +248,7 @@ mod tests {
             ("REFUSED_BYTES", REFUSED_BYTES),
             ("PEERS_MAX", PEERS_MAX as u64),
             ("DISK_FREE_MIN_BYTES", super::super::DISK_FREE_MIN_BYTES),
+            ("EDIT_FREE_MIN_BYTES", super::super::EDIT_FREE_MIN_BYTES),
             ("ORG_MAX_BYTES", fingerpost_proto::limits::ORG_MAX_BYTES),
             (
                 "UNHEARD_MAX_BYTES",
