@@ -6,7 +6,6 @@
     clippy::indexing_slicing
 )]
 
-#[allow(dead_code, reason = "other tests take more of it")]
 mod common;
 
 use std::io::{Read, Write};

@@ -5,7 +5,7 @@ use fingerpost_proto::certificate::{Delegated, FORMAT, Vouch};
 use fingerpost_proto::ids::{DocName, InviteId, OrgId};
 use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::listing::{Organization, Service, ShardState};
-use fingerpost_proto::replica::{Outcome, State};
+use fingerpost_proto::replica::{Checked, Outcome, State};
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::ticket::Ticket;
@@ -315,31 +315,34 @@ impl World {
     }
 
     fn leave(&mut self, node: usize) -> bool {
+        let own = self.own_id(node);
+        let departure = self.departure(node);
+        departure.is_some_and(|departure| self.depart(node, own, departure))
+    }
+
+    /// The departure of the organisation that a node writes for, if it is in the network.
+    pub(super) fn departure(&mut self, node: usize) -> Option<Checked> {
         let (network, own) = (self.network, self.own_id(node));
         let card = self.own_card(node);
-        let Some(membership) = card.networks.get(&network) else {
-            return false;
-        };
+        let membership = card.networks.get(&network)?;
         let now_s = self.clock_s(node);
         let delegation = self.delegation(node);
-        let sender = &mut self.nodes[node];
-        let departure =
-            sender
-                .replica
-                .departure(now_s, network, own, membership, &delegation, &sender.key);
-        let outcome = sender
-            .replica
-            .receive(now_s, departure)
-            .expect("memory does not fail");
-        if !matches!(outcome, Outcome::Accepted(_)) {
+        let sender = &self.nodes[node];
+        let replica = &sender.replica;
+        Some(replica.departure(now_s, network, own, membership, &delegation, &sender.key))
+    }
+
+    /// Takes in a departure, and lets it out.
+    pub(super) fn depart(&mut self, node: usize, org: OrgId, departure: Checked) -> bool {
+        let now_s = self.clock_s(node);
+        let replica = &mut self.nodes[node].replica;
+        let outcome = replica.receive(now_s, departure);
+        if !matches!(outcome, Ok(Outcome::Accepted(_))) {
             return false;
         }
-        let item = sender
-            .replica
-            .departure_item(&network, &own)
-            .expect("memory does not fail");
+        let item = replica.departure_item(&self.network, &org);
         self.flush(node);
-        if let Some(item) = item {
+        if let Some(item) = item.expect("memory does not fail") {
             self.announce(node, &item);
         }
         true

@@ -34,7 +34,13 @@ impl World {
         if rekeyings.len() > fingerpost_proto::limits::REKEYINGS_MAX {
             return false;
         }
+        let departure = self.departure(node);
+        let old = self.orgs[old].id();
         self.go_on_as(node, root, rekeyings, Membership::default());
+        // The old key leaves, so that whoever holds a copy of it, or of a node, speaks for nobody.
+        if let Some(departure) = departure {
+            self.depart(node, old, departure);
+        }
         true
     }
 
