@@ -280,12 +280,13 @@ impl Node {
     ) -> Result<bool, NodeError> {
         let _edits = lock(&self.edits);
         let mut replica = self.replica();
-        let mut card = self.own_card(&replica, org)?;
-        edit(&mut card)?;
         let key = DocKey {
             org: *org,
             name: DocName::Card,
         };
+        self.catch_up(&mut replica, &key)?;
+        let mut card = self.own_card(&replica, org)?;
+        edit(&mut card)?;
         let published = self.publish_card(&mut replica, key, &card, what, by)?;
         let keys: Vec<DocKey> = published.map(|_| key).into_iter().collect();
         self.released(replica, &keys)?;

@@ -411,20 +411,56 @@ impl Node {
         let mut replica = self.replica();
         let keys: Vec<DocKey> = replica.documents_of(org).collect();
         for key in keys {
-            let is_older = replica.contained(&key)?.is_empty() && self.has_own(&replica, &key)?;
-            let Some(shown) = replica.shown(&key)?.filter(|_| is_older) else {
-                continue;
-            };
-            let mut document = self.own_document(&replica, &key)?;
-            let state = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
-            document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
-            let mut batch = Batch::default();
-            batch.put(Table::Own, key.to_bytes(), document.save());
-            let contained = [shown.record.id()];
-            Replica::<SledStorage>::note_contained(&mut batch, &key, &contained);
-            replica.storage_mut().commit(batch)?;
+            self.take_back(&mut replica, &key)?;
+            if self.has_own(&replica, &key)? {
+                self.note_history(&mut replica, &key)?;
+            }
         }
         Ok(replica.storage_mut().flush()?)
+    }
+
+    /// Before this node writes a card that comes back from a backup: if peers hold a newer one, that is gone on
+    /// from, whether the history behind it comes or was lost with the other machine. It still takes the place of
+    /// what the backup had, if it comes.
+    pub(super) fn catch_up(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<(), NodeError> {
+        let Some(Task::Restore(mut restoring)) = task(replica, Kind::Restore, &key.org)? else {
+            return Ok(());
+        };
+        if restoring.complete
+            || restoring.from_backup_at_s.is_none()
+            || !self.take_back(replica, key)?
+        {
+            return Ok(());
+        }
+        restoring.with_history.retain(|name| *name != key.name);
+        let mut batch = Batch::default();
+        write_down(&mut batch, &key.org, &Task::Restore(restoring))?;
+        Ok(replica.storage_mut().commit(batch)?)
+    }
+
+    /// Takes what is shown into an own document that contains nothing of it. Answers whether it was so.
+    fn take_back(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<bool, NodeError> {
+        let is_older = replica.contained(key)?.is_empty() && self.has_own(replica, key)?;
+        let Some(shown) = replica.shown(key)?.filter(|_| is_older) else {
+            return Ok(false);
+        };
+        let mut document = self.own_document(replica, key)?;
+        let state = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
+        document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
+        let mut batch = Batch::default();
+        batch.put(Table::Own, key.to_bytes(), document.save());
+        let contained = [shown.record.id()];
+        Replica::<SledStorage>::note_contained(&mut batch, key, &contained);
+        replica.storage_mut().commit(batch)?;
+        Ok(true)
     }
 }
 

@@ -104,11 +104,11 @@ impl Node {
         if !self.has_histories(org)? {
             return Ok(());
         }
-        if let Some(Task::Restore(now)) = task(&self.replica(), Kind::Restore, org)? {
-            restoring = now;
-        }
         if restoring.from_backup_at_s.is_some() {
             self.take_back_newer(org)?;
+        }
+        if let Some(Task::Restore(now)) = task(&self.replica(), Kind::Restore, org)? {
+            restoring = now;
         }
         restoring.complete = true;
         self.put_task(org, &Task::Restore(restoring))?;
