@@ -190,7 +190,12 @@ impl Session {
         unknown.retain(|id| !knows.contains(id));
         let open = self.open_to_peer(&unknown, replica)?;
         let mut shown = Introduction::of(&open, replica)?;
-        shown.add_revoking(&self.peer, &self.shared, replica)?;
+        // Where the peer is known for another organisation's, it hears of this like of everything else; or any
+        // member could have its card sent in each session by revoking a stranger's node.
+        let known = known_in(&self.peer, &self.shared, replica)?;
+        let mut not_known = self.shared.clone();
+        not_known.retain(|id| !known.contains(id));
+        shown.add_revoking(&self.peer, &not_known, replica)?;
         Ok(shown)
     }
 

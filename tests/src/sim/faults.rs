@@ -18,7 +18,14 @@ impl World {
                 let copy = self.nodes[node].replica.storage().after_crash();
                 self.nodes[node].backup = Some(copy);
             }
-            Act::Restore { node, told } => self.restore(of(node), told),
+            Act::Restore { node, told } => {
+                let saved: Vec<usize> = (0..self.nodes.len())
+                    .filter(|it| self.nodes[*it].backup.is_some())
+                    .collect();
+                if !saved.is_empty() {
+                    self.restore(saved[node as usize % saved.len()], told);
+                }
+            }
             Act::DiskFull { node, for_ms } => {
                 let node = of(node);
                 self.report.full += 1;

@@ -18,7 +18,8 @@ use super::world::{Acknowledged, Event, World};
 
 /// What two nodes that are in sync may exchange to find that out, in frames and bytes of both sides.
 const IN_SYNC_MAX_FRAMES: u64 = 24;
-const IN_SYNC_MAX_BYTES: u64 = 4 * 1024;
+/// A scope of fewer than 32 items is compared by its ids, of 32 bytes each, both ways.
+const IN_SYNC_MAX_BYTES: u64 = 3 * 2 * 32 * 32 + 1024;
 
 type Check = Result<(), Failure>;
 
@@ -438,11 +439,11 @@ impl World {
                 .session_now(one, two)
                 .and_then(|_| self.session_now(one, two));
             match cost {
-                Ok((frames, bytes))
+                Ok((frames, bytes, _))
                     if frames <= IN_SYNC_MAX_FRAMES && bytes <= IN_SYNC_MAX_BYTES => {}
-                Ok((frames, bytes)) => {
+                Ok((frames, bytes, told)) => {
                     let what = format!(
-                        "nodes {one} and {two} agree, and needed {frames} frames and {bytes} bytes to find out"
+                        "nodes {one} and {two} agree, and needed {frames} frames and {bytes} bytes to find out: {told:?}"
                     );
                     return fault(Kind::Session, what);
                 }

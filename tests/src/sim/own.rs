@@ -166,6 +166,15 @@ impl World {
         }
     }
 
+    /// Tries again what came to nothing for now.
+    pub(super) fn merge_all(&mut self, node: usize) {
+        let own = self.orgs[self.nodes[node].org].id();
+        let keys: Vec<DocKey> = self.nodes[node].replica.documents_of(&own).collect();
+        for key in keys.iter().filter(|key| !key.name.is_card()) {
+            self.merge(node, key);
+        }
+    }
+
     /// Merges what siblings wrote and is here sealed; publishes the end of it if it is this node's turn.
     pub(super) fn merge(&mut self, node: usize, key: &DocKey) {
         if self.nodes[node].hostile || !self.nodes[node].up {

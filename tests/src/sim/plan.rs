@@ -105,7 +105,7 @@ pub enum Act {
     Crash { node: u32, down_ms: u64 },
     /// A copy of the store is made.
     Backup { node: u32 },
-    /// The last copy is put back; the node is told so, or is not.
+    /// The last copy of one of the nodes that have one is put back; the node is told so, or is not.
     Restore { node: u32, told: bool },
     /// Writes fail for a while.
     DiskFull { node: u32, for_ms: u64 },

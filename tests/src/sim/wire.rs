@@ -37,10 +37,13 @@ struct Work {
     bytes: u64,
     reconcile_frames: u64,
     reconcile_bytes: u64,
+    /// The most that it has held meanwhile.
+    held_bytes: u64,
 }
 
 impl Work {
-    fn add(&mut self, frame: &Frame, bytes: u64) {
+    fn add(&mut self, frame: &Frame, bytes: u64, held_bytes: u64) {
+        self.held_bytes = self.held_bytes.max(held_bytes);
         match frame {
             Frame::Reconcile { .. } | Frame::Open { .. } => {
                 self.reconcile_frames += 1;
@@ -55,9 +58,9 @@ impl Work {
 
     /// Whether it is more than a session may cost one who holds so much: each item goes once, whatever the peer
     /// says.
-    fn is_too_much(&self, held_bytes: u64) -> bool {
+    fn is_too_much(&self) -> bool {
         let rounds = SCOPES * (u64::from(limits::RECONCILE_ROUNDS_MAX) + 1);
-        let bytes = SESSION_BASE_BYTES + 2 * held_bytes;
+        let bytes = SESSION_BASE_BYTES + 2 * self.held_bytes;
         self.bytes > bytes
             || self.frames > SESSION_BASE_FRAMES + 2 * bytes / limits::FRAME_FILL_BYTES as u64
             || self.reconcile_frames > rounds
@@ -131,6 +134,7 @@ impl World {
         it.sessions.retain(|_, side| side.last_ms >= idle);
         if it.up {
             self.tend(node);
+            self.merge_all(node);
             let to = self.random.below(self.nodes.len() as u64) as usize;
             self.begin_session(node, to);
         }
@@ -190,13 +194,14 @@ impl World {
                 continue;
             }
             let bytes = frame.to_bytes();
-            side.work.add(&frame, bytes.len() as u64);
-            let (work, held) = (side.work, sender.replica.storage().size_bytes());
-            if work.is_too_much(held) || bytes.len() > limits::FRAME_MAX_BYTES {
+            let held = sender.replica.storage().size_bytes();
+            side.work.add(&frame, bytes.len() as u64, held);
+            let work = side.work;
+            if work.is_too_much() || bytes.len() > limits::FRAME_MAX_BYTES {
                 let size = bytes.len();
                 self.fail(
                     Kind::Session,
-                    format!("node {node}, which holds {held} bytes, has sent {work:?}, the last frame of {size}"),
+                    format!("node {node} has sent {work:?}, the last frame of {size} bytes"),
                 );
                 return;
             }
@@ -290,9 +295,14 @@ impl World {
 
     /// Runs one session between two nodes from beginning to end, at once. Answers how many frames and bytes both
     /// sides have sent.
-    pub(super) fn session_now(&mut self, one: usize, two: usize) -> Result<(u64, u64), String> {
+    pub(super) fn session_now(
+        &mut self,
+        one: usize,
+        two: usize,
+    ) -> Result<(u64, u64, Vec<String>), String> {
         let (first, second) = self.both_sides(one, two);
         let mut sides = [(one, first), (two, second)];
+        let mut told: Vec<String> = Vec::new();
         let (mut frames, mut total, mut quiet, mut at) = (0, 0, 0, 0);
         while quiet < 2 {
             quiet += 1;
@@ -302,6 +312,11 @@ impl World {
                 .poll_frame(&self.nodes[*node].replica)
                 .map_err(|error| error.to_string())?
             {
+                if !matches!(frame, Frame::Items { .. }) {
+                    told.push(format!("{frame:?}").chars().take(24).collect());
+                } else {
+                    told.push(format!("{frame:?}").chars().take(100).collect());
+                }
                 sent.push(frame.to_bytes());
             }
             at = 1 - at;
@@ -318,7 +333,7 @@ impl World {
             }
         }
         match sides.iter().all(|(_, side)| side.is_finished()) {
-            true => Ok((frames, total)),
+            true => Ok((frames, total, told)),
             false => Err("it came to rest unfinished".into()),
         }
     }
