@@ -30,7 +30,9 @@ impl World {
                 let node = of(node);
                 self.report.full += 1;
                 self.nodes[node].full = true;
-                self.set_full(node);
+                // It may be met between two batches of one act.
+                let room = self.random.below(6) as u32;
+                self.nodes[node].replica.storage_mut().set_room(Some(room));
                 self.later(for_ms, Event::Cure(Cure::DiskFull(node)));
             }
             Act::Slow {
@@ -93,8 +95,8 @@ impl World {
     }
 
     fn set_full(&mut self, node: usize) {
-        let full = self.nodes[node].full;
-        self.nodes[node].replica.storage_mut().set_full(full);
+        let room = self.nodes[node].full.then_some(0);
+        self.nodes[node].replica.storage_mut().set_room(room);
     }
 
     /// The power goes: what was not flushed is lost, and so is every session.
@@ -124,7 +126,7 @@ impl World {
 
     fn open(&mut self, node: usize, mut storage: super::CrashStorage) {
         // A store without room must be read all the same; what is let go of on start waits for room.
-        storage.set_full(false);
+        storage.set_room(None);
         let (id, own) = (self.nodes[node].id, self.nodes[node].replica.own().clone());
         match Replica::open(storage, id, own) {
             Ok(replica) => self.nodes[node].replica = replica,
@@ -145,7 +147,7 @@ impl World {
         self.report.restored += 1;
         self.trace
             .note(self.now_ms, "restore", &[node as u8, u8::from(told)]);
-        copy.set_full(false);
+        copy.set_room(None);
         if told {
             let mut batch = Batch::default();
             batch.remove(Table::Meta, *b"instance");

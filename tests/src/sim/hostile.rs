@@ -199,7 +199,8 @@ impl World {
             self.nodes[node].delegation.clone(),
         );
         let seq = self.random.between(1, 5);
-        for _ in 0..2 {
+        let many = self.random.chance(200);
+        for _ in 0..if many { 20 } else { 2 } {
             let state = board(self.random.bits());
             let written = Written {
                 key,

@@ -73,7 +73,7 @@ impl World {
     fn store_is_true(&mut self, node: usize) -> Check {
         let it = &mut self.nodes[node];
         let mut store = it.replica.storage().clone();
-        store.set_full(false);
+        store.set_room(None);
         let again = Replica::open(store, it.id, it.replica.own().clone());
         let Ok(mut again) = again else {
             return fault(

@@ -56,7 +56,8 @@ pub struct CrashStorage {
     undo: Vec<(Table, Vec<u8>, Option<Value>)>,
     unflushed: usize,
     bytes: u64,
-    full: bool,
+    /// How many batches still fit; `None` if there is room.
+    room: Option<u32>,
 }
 
 impl CrashStorage {
@@ -75,9 +76,9 @@ impl CrashStorage {
         self.unflushed
     }
 
-    /// Whether writes fail from now on.
-    pub fn set_full(&mut self, full: bool) {
-        self.full = full;
+    /// Lets writes fail after so many more batches; `None` gives room again.
+    pub fn set_room(&mut self, batches: Option<u32>) {
+        self.room = batches;
     }
 
     /// Bytes of all values.
@@ -138,8 +139,10 @@ impl Storage for CrashStorage {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), Full> {
-        if self.full {
-            return Err(Full);
+        match &mut self.room {
+            Some(0) => return Err(Full),
+            Some(batches) => *batches -= 1,
+            None => {}
         }
         for (table, key, value) in batch.writes {
             let before = self.set(table, key.clone(), value.map(shared));

@@ -149,12 +149,14 @@ impl World {
         if !planted::is(Planted::ForgetFlush) {
             self.nodes[node].replica.storage_mut().flush().ok()?;
         }
+        // What is large is announced without its state.
+        let is_small = self.random.chance(750);
         self.announce(
             node,
             Item::Record {
                 record: record.to_bytes(),
                 delegation: Some(delegation),
-                state: Some(state),
+                state: is_small.then_some(state),
             },
         );
         Some(record)
