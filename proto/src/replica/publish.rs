@@ -168,7 +168,9 @@ impl<S: Storage> Replica<S> {
             _ => {
                 self.behind = false;
                 if is_sealed {
-                    self.settle_sealed(&document, &record.id())?;
+                    // The edit is made, and must not be called refused if the disk is full just now: what is left
+                    // over goes with the next one.
+                    self.settle_sealed(&document, &record.id()).ok();
                 }
                 Ok(record)
             }

@@ -9,7 +9,7 @@ use fingerpost_proto::record::{Hash, SignedRecord};
 use fingerpost_proto::replica::{Item, Replica};
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::signed::Signed;
-use fingerpost_proto::storage::Table;
+use fingerpost_proto::storage::{Storage, Table};
 
 use super::hostile::Verdict;
 use super::own::items_of;
@@ -19,7 +19,7 @@ use super::world::{Acknowledged, Event, World};
 /// What two nodes that are in sync may exchange to find that out, in frames and bytes of both sides.
 const IN_SYNC_MAX_FRAMES: u64 = 24;
 /// A scope of fewer than 32 items is compared by its ids, of 32 bytes each, both ways.
-const IN_SYNC_MAX_BYTES: u64 = 3 * 2 * 32 * 32 + 1024;
+const IN_SYNC_MAX_BYTES: u64 = 3 * 2 * 32 * 32 + 2 * 1024;
 
 type Check = Result<(), Failure>;
 
@@ -188,7 +188,10 @@ impl World {
             let org = self.nodes[node].org;
             let takes_part = self.orgs[org].takes_part;
             if self.nodes[node].replica.is_active(&network) != takes_part {
-                let what = format!("node {node} does not know whether it takes part: {takes_part}");
+                let what = format!(
+                    "node {node} does not know whether it takes part: {takes_part}; {}",
+                    self.standings_of(org)
+                );
                 return fault(Kind::Agreement, what);
             }
             self.nodes[node].replica.settle().ok();
@@ -202,7 +205,7 @@ impl World {
                 continue;
             }
             if replica.counts().1 > 0 {
-                return fault(Kind::Agreement, format!("node {node} lacks states"));
+                self.states_are_gone(node, &honest)?;
             }
             let held = self.held(node);
             match &first {
@@ -219,6 +222,45 @@ impl World {
         };
         self.rosters_agree(&honest, one)?;
         self.siblings_agree(&honest, &held)
+    }
+
+    /// Whether the states that a node lacks are held by no honest node: the disk of their writer was thrown away
+    /// before it could tell, or the writer keeps them to itself.
+    fn states_are_gone(&self, node: usize, honest: &[usize]) -> Check {
+        let replica = &self.nodes[node].replica;
+        for org in replica.organisations() {
+            for key in replica.documents_of(&org) {
+                for id in replica.record_ids(&key) {
+                    let at = [key.to_bytes().as_slice(), id.as_bytes()].concat();
+                    let has = |node: usize| {
+                        let store = self.nodes[node].replica.storage();
+                        let state = store.get(Table::States, &at);
+                        state.is_ok_and(|state| state.is_some())
+                    };
+                    if !has(node) && honest.iter().any(|other| has(*other)) {
+                        let what = format!("node {node} lacks a state of {key}");
+                        return fault(Kind::Agreement, what);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What all nodes take an organisation's epoch to be, and the one that it left; with a star its own nodes.
+    fn standings_of(&self, org: usize) -> String {
+        let id = self.orgs[org].id();
+        let says = |node: &super::world::Node| {
+            let standing = node.replica.standing(&self.network, &id);
+            let own = if node.org == org { "*" } else { "" };
+            let (epoch, left) = standing.map_or((0, 0), |it| (it.epoch, it.left_epoch));
+            let active = node.replica.is_active(&self.network);
+            format!(
+                "{own}{epoch}/{left}{}",
+                if active { "" } else { " inactive" }
+            )
+        };
+        self.nodes.iter().map(says).collect::<Vec<_>>().join(", ")
     }
 
     fn difference(

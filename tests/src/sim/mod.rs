@@ -71,7 +71,8 @@ pub fn run(seed: u64, nodes: usize) -> Result<Report, String> {
         "{failure}\nrun it again: FINGERPOST_SIM_SEED={seed} FINGERPOST_SIM_NODES={nodes} cargo test -p fingerpost-tests --test simulation"
     );
     // Shrinking plays a scenario over and over; a large one would take hours.
-    if nodes > 100 {
+    let shrinks = std::env::var("FINGERPOST_SIM_SHRINK").map_or(nodes <= 100, |it| it != "0");
+    if !shrinks {
         return Err(again);
     }
     let (small, shows) = shrink(&scenario, &failure, |it| play(it).err());
