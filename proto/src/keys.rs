@@ -11,6 +11,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::ids::{NodeId, OrgId};
+use crate::planted::{self, Planted};
 
 /// What a signature is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +154,9 @@ pub fn verify(
     payload: &[u8],
     signature: &[u8; 64],
 ) -> Result<(), BadSignature> {
+    if planted::is(Planted::SkipSignature) {
+        return Ok(());
+    }
     VerifyingKey::from_bytes(public)
         .and_then(|key| {
             key.verify_strict(&domain.message(payload), &Signature::from_bytes(signature))

@@ -100,6 +100,7 @@ pub mod keys;
 pub mod limits;
 pub mod listing;
 pub mod pass;
+pub mod planted;
 pub mod record;
 pub mod replica;
 pub mod roster;

@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use crate::cbor;
 use crate::certificate::{Delegation, FORMAT};
 use crate::limits;
+use crate::planted::{self, Planted};
 use crate::record::Record;
 use crate::replica::Refusal;
 use crate::signed::Signed;
@@ -87,13 +88,16 @@ pub(super) fn check(
     record: &Record,
 ) -> Result<(), Refusal> {
     let node = record.writer.node;
-    let Some(delegation) = delegation.map(Signed::get).filter(|one| is_of(one, record)) else {
+    let Some(delegation) = delegation
+        .map(Signed::get)
+        .filter(|one| is_of(one, record) || planted::is(Planted::SkipDelegationOwner))
+    else {
         return Err(Refusal::NotDelegated {
             org: record.org,
             node,
         });
     };
-    if !delegation.holds_at(record.issued_at_s) {
+    if !delegation.holds_at(record.issued_at_s) && !planted::is(Planted::SkipWindow) {
         return Err(Refusal::DelegationNotValid(node));
     }
     if !delegation.role.may_write(record.document) {

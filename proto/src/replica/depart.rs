@@ -13,6 +13,7 @@ use super::{
 use crate::certificate::Departure;
 use crate::ids::{DocKey, DocName, NetworkId, OrgId, RecordId};
 use crate::limits;
+use crate::planted::{self, Planted};
 use crate::roster::Standing;
 use crate::storage::{Storage, Table};
 
@@ -45,6 +46,9 @@ impl<S: Storage> Replica<S> {
         for stranger in self.strangers_after(&network, &org, &standing) {
             let keys: Vec<DocKey> = self.documents_of(&stranger).collect();
             for key in keys {
+                if planted::is(Planted::KeepDeparted) {
+                    continue;
+                }
                 self.drop_document(&mut writes, key)?;
             }
             self.forget_word(&stranger, &mut writes)?;

@@ -12,6 +12,7 @@ use crate::ids::DocName;
 use crate::json;
 use crate::limits;
 use crate::listing::ShardState;
+use crate::planted::{self, Planted};
 use crate::record::{Hash, SignedRecord};
 use crate::replica::Refusal;
 use crate::signed::{Signed, SignedError};
@@ -178,7 +179,9 @@ impl Item {
                 let departure = Signed::<Departure>::verified(&departure)?;
                 let delegation =
                     Signed::<Delegation>::verified(&delegation).map_err(Refusal::BadDelegation)?;
-                check_delegated(departure.get(), delegation.get())?;
+                if !planted::is(Planted::TakeAnothersDeparture) {
+                    check_delegated(departure.get(), delegation.get())?;
+                }
                 // Epochs count from 1: there is nothing that epoch 0 could end.
                 let membership = departure_membership(departure.get())
                     .filter(|_| departure.get().epoch > 0)
@@ -236,7 +239,8 @@ impl Item {
 
 fn check_state(record: &SignedRecord, bytes: Vec<u8>) -> Result<(Vec<u8>, State), Refusal> {
     let stated = record.get();
-    if bytes.len() as u64 != stated.state_bytes || Hash::of(&bytes) != stated.state_hash {
+    let fits = bytes.len() as u64 == stated.state_bytes && Hash::of(&bytes) == stated.state_hash;
+    if !fits && !planted::is(Planted::SkipStateHash) {
         return Err(Refusal::StateMismatch);
     }
     let state = State::parse(stated.document, &bytes)?;

@@ -7,6 +7,7 @@
 use super::{Kept, Replica, ReplicaError};
 use crate::cbor;
 use crate::ids::{DocKey, NodeId, RecordId};
+use crate::planted::{self, Planted};
 use crate::storage::{Batch, Storage, Table};
 
 /// An undominated record whose edits this node's own document lacks.
@@ -32,7 +33,10 @@ impl<S: Storage> Replica<S> {
         let noted = self.noted_contained(key)?;
         let mut contained = Vec::new();
         for kept in &entry.current {
-            if noted.contains(&kept.record.id()) || self.wrote(key, kept)? {
+            if noted.contains(&kept.record.id())
+                || self.wrote(key, kept)?
+                || planted::is(Planted::ForgetSibling)
+            {
                 contained.push(kept.record.id());
             }
         }

@@ -6,6 +6,7 @@ use crate::certificate::{Delegation, Departure, FORMAT as CERTIFICATE_FORMAT};
 use crate::ids::{DocKey, NetworkId, OrgId, RecordId};
 use crate::keys::SecretKey;
 use crate::limits;
+use crate::planted::{self, Planted};
 use crate::record::{
     FORMAT, Hash, Instance, Record, Seen, SignedRecord, SignedRecordError, Writer, merged_clock,
 };
@@ -100,7 +101,7 @@ impl<S: Storage> Replica<S> {
     ) -> Result<SignedRecord, PublishError<S::Error>> {
         let mut writes = Writes::publishing(also);
         let instance = match self.instance()? {
-            Some(instance) if !self.behind => instance,
+            Some(instance) if !self.behind || planted::is(Planted::ForgetInstance) => instance,
             _ => {
                 writes.batch.put(Table::Meta, INSTANCE, fresh.0);
                 fresh
@@ -118,6 +119,10 @@ impl<S: Storage> Replica<S> {
             .filter(|kept| draft.contains.has(kept))
             .map(|kept| kept.record.get());
         let (own, saw) = merged_clock(contained, last, &writer);
+        let saw = match planted::is(Planted::ForgetSaw) {
+            true => Vec::new(),
+            false => saw,
+        };
         let written = if self.behind {
             0
         } else {
@@ -163,7 +168,9 @@ impl<S: Storage> Replica<S> {
             _ => {
                 self.behind = false;
                 if is_sealed {
-                    self.settle_sealed(&document, &record.id())?;
+                    // The edit is made, and must not be called refused if the disk is full just now: what is left
+                    // over goes with the next one.
+                    self.settle_sealed(&document, &record.id()).ok();
                 }
                 Ok(record)
             }

@@ -14,6 +14,7 @@ use crate::cbor;
 use crate::certificate::FORMAT;
 use crate::ids::{DocKey, DocName, OrgId, RecordId};
 use crate::limits;
+use crate::planted::{self, Planted};
 use crate::record::SignedRecord;
 use crate::roster::{Place, Standing};
 use crate::storage::{Batch, Storage, Table};
@@ -122,6 +123,7 @@ impl<S: Storage> Replica<S> {
             .current
             .iter()
             .any(|kept| item.record.get().compare(kept.record.get()) == Some(Ordering::Less))
+            && !planted::is(Planted::AcceptDominated)
         {
             self.apply(writes)?;
             return Ok(Outcome::Dominated);
@@ -482,7 +484,9 @@ fn replace(
         has_state: state.is_some(),
     });
     entry.current.sort_by_key(|kept| kept.record.id());
-    if entry.current.len() > limits::CONCURRENT_MAX_RECORDS {
+    if entry.current.len() > limits::CONCURRENT_MAX_RECORDS
+        && !planted::is(Planted::KeepAllConcurrent)
+    {
         let worst = entry
             .current
             .iter()
@@ -533,7 +537,9 @@ fn settle_fallback(entry: &mut Entry, gone: Vec<Kept>, key: &DocKey, batch: &mut
         .max_by_key(|kept| rank(kept))
         .cloned();
     for kept in gone.iter().filter(|kept| kept.has_state) {
-        if fallback.as_ref().map(|f| f.record.id()) != Some(kept.record.id()) {
+        if fallback.as_ref().map(|f| f.record.id()) != Some(kept.record.id())
+            && !planted::is(Planted::KeepOldState)
+        {
             batch.remove(Table::States, state_key(key, &kept.record.id()));
         }
     }

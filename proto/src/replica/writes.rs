@@ -8,6 +8,7 @@ use super::{
     Change, Entry, Replica, ReplicaError, Summary, network_key, standing_key, state_key, summaries,
 };
 use crate::ids::{CharterId, DocKey, NetworkId, OrgId, RecordId};
+use crate::planted::{self, Planted};
 use crate::roster::{Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
@@ -127,7 +128,10 @@ impl<S: Storage> Replica<S> {
     /// Writes everything to the store, then takes it into memory.
     pub(super) fn apply(&mut self, writes: Writes) -> Result<(), ReplicaError<S::Error>> {
         if !writes.batch.is_empty() {
-            self.storage.commit(writes.batch)?;
+            let committed = self.storage.commit(writes.batch);
+            if !planted::is(Planted::IgnoreFullDisk) {
+                committed?;
+            }
         }
         for (key, summaries) in writes.documents {
             match summaries {

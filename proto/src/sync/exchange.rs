@@ -10,6 +10,7 @@ use super::receipt::Receipt;
 use super::session::{Handled, Phase, Session};
 use crate::cbor;
 use crate::limits;
+use crate::planted::{self, Planted};
 use crate::replica::{Checked, Outcome, Refusal, Replica, ReplicaError};
 use crate::roster::Place;
 use crate::storage::{Batch, Storage, Table};
@@ -156,8 +157,12 @@ impl Session {
         let have = std::mem::take(&mut self.have);
         let mut items = Vec::new();
         if let Some(inventory) = &mut self.inventory {
-            wanted.extend_from_slice(inventory.lacking());
-            items = inventory.pick(&have);
+            if !planted::is(Planted::ForgetLacking) {
+                wanted.extend_from_slice(inventory.lacking());
+            }
+            if !planted::is(Planted::ForgetHave) {
+                items = inventory.pick(&have);
+            }
         }
         for ids in wanted.chunks(limits::WANT_MAX_IDS) {
             self.push(Frame::Want { ids: ids.to_vec() });

@@ -102,9 +102,13 @@ impl Introduction {
         let mut shown = Self::default();
         let mut size_bytes = 0;
         // One whose card is lost has its delegation to show: it is known by that.
+        let card_of = |org: &OrgId| DocKey {
+            org: *org,
+            name: DocName::Card,
+        };
         let stands = |org: &OrgId| {
             let mut standings = networks.iter().map(|id| replica.standing(id, org));
-            let is_lost = !networks.is_empty() && replica.documents_of(org).next().is_none();
+            let is_lost = !networks.is_empty() && replica.record_ids(&card_of(org)).is_empty();
             is_lost || standings.any(|it| it.is_some_and(roster::Standing::accepts))
         };
         for org in replica.own().iter().filter(|org| stands(org)) {
@@ -114,11 +118,7 @@ impl Introduction {
             if let Some(delegation) = replica.delegation(org, &replica.node())? {
                 shown.delegations.push(delegation.to_bytes().into());
             }
-            let card = DocKey {
-                org: *org,
-                name: DocName::Card,
-            };
-            for item in replica.items(&card)? {
+            for item in replica.items(&card_of(org))? {
                 size_bytes += item.size_bytes();
                 let is_room = shown.items.len() < limits::INTRODUCTION_MAX_ITEMS
                     && size_bytes <= limits::FRAME_FILL_BYTES;
@@ -190,7 +190,12 @@ impl Session {
         unknown.retain(|id| !knows.contains(id));
         let open = self.open_to_peer(&unknown, replica)?;
         let mut shown = Introduction::of(&open, replica)?;
-        shown.add_revoking(&self.peer, &self.shared, replica)?;
+        // Where the peer is known for another organisation's, it hears of this like of everything else; or any
+        // member could have its card sent in each session by revoking a stranger's node.
+        let known = known_in(&self.peer, &self.shared, replica)?;
+        let mut not_known = self.shared.clone();
+        not_known.retain(|id| !known.contains(id));
+        shown.add_revoking(&self.peer, &not_known, replica)?;
         Ok(shown)
     }
 

@@ -35,4 +35,9 @@ impl Trace {
     pub fn events(&self) -> u64 {
         self.events
     }
+
+    /// The hash of all of them.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
 }

@@ -239,3 +239,34 @@ fn revoke(
     let card = owner.item(DocName::Card, 3, &[], &card.to_bytes());
     assert!(is_accepted(&send(replica, card)));
 }
+
+/// A member cannot have its card sent over and over to another by "revoking" the other's node, which never wrote for
+/// it: whoever is known anyway hears of revocations like of everything else.
+#[test]
+fn a_revocation_of_a_strangers_node_is_not_told_in_each_session() {
+    let federation = Federation::new(3);
+    let [victim, liar] = [&federation.members[0], &federation.members[1]];
+    let between = |[one, two]: [Replica<MemoryStorage>; 2]| {
+        let ([one, two], traffic) = sync(one, two);
+        ([one.replica, two.replica], traffic)
+    };
+    let parties = [&federation.founder, victim];
+    let (_, before) = between(parties.map(|party| federation.holding_all(party)));
+    let revocation = Revocation {
+        format: FORMAT,
+        org: liar.org(),
+        node: victim.id(),
+        revoked_at_s: NOW_S,
+        last: Vec::new(),
+    };
+    let mut card = liar.card(&[(federation.network(), 1, &[&federation.founder])]);
+    card.revocations = vec![Carry::new(&Signed::sign(revocation, &liar.root))];
+    let replicas = parties.map(|party| {
+        let mut replica = federation.holding_all(party);
+        let card = liar.item(DocName::Card, 2, &[], &card.to_bytes());
+        assert!(matches!(send(&mut replica, card), Outcome::Accepted(_)));
+        replica
+    });
+    let (_, after) = between(replicas);
+    assert_eq!((after.frames, after.bytes), (before.frames, before.bytes));
+}

@@ -440,3 +440,30 @@ fn one_that_left_before_it_met_anybody_still_tells_those_who_know_it() {
     let [_, to_stranger] = listen(&mut one, &mut two);
     assert_eq!(telling(&to_stranger), Vec::<&Frame>::new());
 }
+
+/// A node that lost its card, by a crash perhaps, and holds other documents of its organisation is known by its
+/// delegation all the same, and hears what became of its organisation.
+#[test]
+fn a_node_that_lost_its_card_alone_is_known_by_its_delegation() {
+    let federation = Federation::new(3);
+    let member = &federation.members[0];
+    let sibling = Party::on(2, 12, crate::certificate::Role::Admin);
+    let mut replica = sibling.replica(&[&federation.charter]);
+    replica
+        .learn_delegation(NOW_S, &sibling.delegation)
+        .unwrap();
+    sibling.publish(
+        &mut replica,
+        DocName::Board,
+        b"{\"format\":1,\"kind\":\"board\",\"notices\":[]}",
+    );
+    let mut holder = federation.holding_all(&federation.founder);
+    let membership = member.membership(federation.network(), 1, &[&federation.founder]);
+    let departure = member.departure(&membership, federation.network(), NOW_S);
+    assert!(matches!(send(&mut holder, departure), Outcome::Accepted(_)));
+    let [mut one, mut two] = pair(replica, holder, Purpose::Sync);
+    one.session = one.session.sought();
+    let traffic = run(&mut one, &mut two, usize::MAX);
+    assert_eq!(traffic.ended, None);
+    assert!(!one.replica.is_active(&federation.network()));
+}

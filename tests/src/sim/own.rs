@@ -1,0 +1,226 @@
+//! The owner's side of a document: what automerge and the merge worker do in the daemon, with sets of items in the
+//! place of automerge. What is stored, sealed, noted and published when is as the daemon does it.
+
+use std::collections::BTreeSet;
+
+use fingerpost_proto::board::BoardState;
+use fingerpost_proto::ids::{DocKey, DocName, RecordId};
+use fingerpost_proto::listing::{Organization, Service, ShardState};
+use fingerpost_proto::record::SignedRecord;
+use fingerpost_proto::replica::{Change, Contained, Replica};
+use fingerpost_proto::storage::{Batch, Storage, Table};
+use serde::{Deserialize, Serialize};
+
+use super::store::CrashStorage;
+use super::world::World;
+
+/// A document with its history: the items that were ever put in, and those that were taken out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OwnDoc {
+    added: BTreeSet<u32>,
+    removed: BTreeSet<u32>,
+}
+
+impl OwnDoc {
+    /// Most items that are in at one time, so that two siblings' fit one shard.
+    pub(super) const LIVE_MAX: usize = 20;
+
+    pub(super) fn add(&mut self, item: u32) {
+        self.added.insert(item);
+    }
+
+    pub(super) fn erase(&mut self, item: u32) {
+        self.added.remove(&item);
+        self.removed.insert(item);
+    }
+
+    /// The items that are in.
+    pub(super) fn live(&self) -> Vec<u32> {
+        self.added.difference(&self.removed).copied().collect()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.added.extend(&other.added);
+        self.removed.extend(&other.removed);
+        self.added.retain(|item| !self.removed.contains(item));
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("sets of numbers are JSON")
+    }
+
+    fn state(&self, name: DocName) -> Vec<u8> {
+        let state = match name {
+            DocName::Listing(shard) => {
+                let mut state = ShardState::empty(shard);
+                if shard == 0 {
+                    state.organization = Some(Organization {
+                        id: "organisation".into(),
+                        name: "An organisation".into(),
+                        ..Organization::default()
+                    });
+                }
+                for item in self.live() {
+                    state.services.insert(Service {
+                        id: word(item),
+                        name: "A service".into(),
+                        ..Service::default()
+                    });
+                }
+                state.to_bytes()
+            }
+            _ => {
+                let mut state = BoardState::default();
+                let items: Vec<String> = self.live().into_iter().map(word).collect();
+                state.extra.insert("x_items".into(), items.into());
+                state.to_bytes()
+            }
+        };
+        state.expect("within the limits")
+    }
+}
+
+/// How an item stands in a state.
+fn word(item: u32) -> String {
+    format!("item-{item}")
+}
+
+/// The items of a state, whatever its document.
+pub(super) fn items_of(state: &[u8]) -> BTreeSet<u32> {
+    let text = String::from_utf8_lossy(state);
+    let after = text.split("\"item-").skip(1);
+    after
+        .filter_map(|rest| rest.split('"').next()?.parse().ok())
+        .collect()
+}
+
+impl World {
+    /// A node's own document; `None` if its store does not answer. One whose history is lost goes on from what
+    /// is shown.
+    pub(super) fn own_doc(&self, node: usize, key: &DocKey) -> Option<OwnDoc> {
+        let replica = &self.nodes[node].replica;
+        if let Some(bytes) = replica.storage().get(Table::Own, &key.to_bytes()).ok()? {
+            return serde_json::from_slice(&bytes).ok();
+        }
+        let shown = replica.shown(key).ok()?;
+        Some(OwnDoc {
+            added: shown.map(|it| items_of(&it.state)).unwrap_or_default(),
+            removed: BTreeSet::new(),
+        })
+    }
+
+    /// The undominated records that it contains.
+    pub(super) fn contained_by_own(&self, node: usize, key: &DocKey) -> Vec<RecordId> {
+        let replica = &self.nodes[node].replica;
+        let own = replica.storage().get(Table::Own, &key.to_bytes());
+        match own.expect("a store reads") {
+            Some(_) => replica.contained(key).expect("a store reads"),
+            None => {
+                let shown = replica.shown_id(key).expect("a store reads");
+                shown.into_iter().collect()
+            }
+        }
+    }
+
+    /// Publishes an own document as it stands.
+    pub(super) fn publish_own(
+        &mut self,
+        node: usize,
+        key: DocKey,
+        own: &OwnDoc,
+        contains: Vec<RecordId>,
+    ) -> Option<SignedRecord> {
+        let mut also = Batch::default();
+        also.put(Table::Own, key.to_bytes(), own.to_bytes());
+        let state = own.state(key.name);
+        let sealed = Some(own.to_bytes());
+        self.publish(node, key, state, Contained::These(contains), sealed, also)
+    }
+
+    /// Publishes all documents of a node's organisation anew, after its nodes have changed.
+    pub(super) fn reseal(&mut self, node: usize) {
+        let org = self.orgs[self.nodes[node].org].id();
+        let keys: Vec<DocKey> = self.nodes[node].replica.documents_of(&org).collect();
+        for key in keys.into_iter().filter(|key| !key.name.is_card()) {
+            let contains = self.contained_by_own(node, &key);
+            if let Some(own) = self.own_doc(node, &key) {
+                self.publish_own(node, key, &own, contains);
+            }
+        }
+    }
+
+    /// Follows what an item or a frame has changed: looks at who wrote it, and merges what siblings wrote.
+    pub(super) fn follow(&mut self, node: usize) {
+        let own = self.orgs[self.nodes[node].org].id();
+        for change in self.nodes[node].replica.poll_changes() {
+            match change {
+                Change::Document(key) => {
+                    self.look_at(node, &key);
+                    if key.org == own && !key.name.is_card() {
+                        self.merge(node, &key);
+                    }
+                }
+                Change::Sealed(key) if key.org == own => self.merge(node, &key),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tries again what came to nothing for now.
+    pub(super) fn merge_all(&mut self, node: usize) {
+        let own = self.orgs[self.nodes[node].org].id();
+        let keys: Vec<DocKey> = self.nodes[node].replica.documents_of(&own).collect();
+        for key in keys.iter().filter(|key| !key.name.is_card()) {
+            self.merge(node, key);
+        }
+    }
+
+    /// Merges what siblings wrote and is here sealed; publishes the end of it if it is this node's turn.
+    pub(super) fn merge(&mut self, node: usize, key: &DocKey) {
+        if self.nodes[node].hostile || !self.nodes[node].up {
+            return;
+        }
+        while let Some(record) = self.unmerged(node, key) {
+            if self.merge_one(node, key, &record).is_none() {
+                return;
+            }
+            self.report.merged += 1;
+            let replica = &self.nodes[node].replica;
+            if replica.is_to_publish_merge(key).expect("a store reads") {
+                let contains = replica.contained(key).expect("a store reads");
+                if let Some(own) = self.own_doc(node, key) {
+                    self.publish_own(node, *key, &own, contains);
+                }
+            }
+            if !self.nodes[node].up {
+                return;
+            }
+        }
+    }
+
+    fn unmerged(&self, node: usize, key: &DocKey) -> Option<RecordId> {
+        let unmerged = self.nodes[node].replica.unmerged(key);
+        let unmerged = unmerged.expect("a store reads");
+        unmerged.into_iter().find(|it| it.sealed).map(|it| it.id)
+    }
+
+    fn merge_one(&mut self, node: usize, key: &DocKey, record: &RecordId) -> Option<()> {
+        let replica = &mut self.nodes[node].replica;
+        let sealed = replica.sealed_bytes(key, record).ok()??;
+        // What cannot be read is given up.
+        let sibling: OwnDoc = serde_json::from_slice(&sealed).ok()?;
+        let held = replica.storage().get(Table::Own, &key.to_bytes()).ok()?;
+        let mut own: OwnDoc = match held {
+            Some(bytes) => serde_json::from_slice(&bytes).ok()?,
+            None => OwnDoc::default(),
+        };
+        own.merge(&sibling);
+        let mut contains = replica.contained(key).ok()?;
+        contains.push(*record);
+        let mut batch = Batch::default();
+        batch.put(Table::Own, key.to_bytes(), own.to_bytes());
+        Replica::<CrashStorage>::note_contained(&mut batch, key, &contains);
+        replica.storage_mut().commit(batch).ok()?;
+        replica.storage_mut().flush().ok()
+    }
+}
