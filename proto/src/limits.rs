@@ -77,6 +77,12 @@ pub const PAUSES_MAX: usize = 16;
 pub const REVOCATION_MAX_BYTES: usize = 8 * 1024;
 /// Most nodes whose revocation a card lists.
 pub const REVOCATIONS_MAX: usize = 64;
+/// Most bytes of what the root of a history that was begun anew says of the histories before it.
+pub const LINEAGE_MAX_BYTES: usize = 64 * 1024;
+/// Of how many erased entities a document remembers the ids, the latest.
+pub const ERASED_MAX: usize = 1024;
+/// How many fields with more than one value stay so when a history is begun anew.
+pub const CONFLICTS_CARRIED_MAX: usize = 64;
 /// Largest sealed document, in bytes, so that it fits a frame.
 pub const SEALED_MAX_BYTES: usize = 896 * 1024;
 /// In a network of up to so many organisations every member keeps every sealed document.

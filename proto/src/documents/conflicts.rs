@@ -33,6 +33,13 @@ pub struct Candidate {
     pub time_s: i64,
 }
 
+impl Conflict {
+    /// The keys of the document's tree that lead to it.
+    pub(super) fn place(&self) -> &[String] {
+        &self.place
+    }
+}
+
 impl OwnDocument {
     /// The fields that have more than one value, in the order of their places.
     ///
@@ -89,7 +96,12 @@ impl OwnDocument {
 }
 
 /// Writes a field even if it says so already: that is what ends a conflict.
-fn put(doc: &mut AutoCommit, map: &ObjId, key: &str, value: &Value) -> Result<(), AutomergeError> {
+pub(super) fn put(
+    doc: &mut AutoCommit,
+    map: &ObjId,
+    key: &str,
+    value: &Value,
+) -> Result<(), AutomergeError> {
     match (value, scalar_of(value)) {
         (_, Some(scalar)) => doc.put(map, key, scalar),
         (Value::Array(items), None) => {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::limits;
 
+use super::beginning::Beginning;
 use super::own::{ChangeNote, DocumentError, OwnDocument};
 use super::read::Reader;
 use super::tree::{collection_name, fold};
@@ -30,11 +31,53 @@ pub struct Merged {
 
 impl OwnDocument {
     /// Takes in what another node of the same owner did. `note` stands in the history if something has to
-    /// be brought back.
+    /// be brought back. If one of the two began its history anew, that history goes on, and this document is the
+    /// one with it from then on.
     ///
     /// # Errors
     /// [`DocumentError::Automerge`].
     pub fn merge(
+        &mut self,
+        other: &mut OwnDocument,
+        note: &ChangeNote,
+        time_s: i64,
+    ) -> Result<Merged, DocumentError> {
+        let (ours, theirs) = (
+            Beginning::of(&mut self.doc).rank(),
+            Beginning::of(&mut other.doc).rank(),
+        );
+        if ours == theirs {
+            return self.merge_same(other, note, time_s);
+        }
+        let (before, of_other) = (self.heads(), other.heads());
+        if ours < theirs {
+            let actor = self.doc.get_actor().clone();
+            let newer = OwnDocument {
+                doc: other.doc.clone().with_actor(actor),
+            };
+            let mut older = std::mem::replace(self, newer);
+            return self.take_over_counted(&mut older, (before, of_other), time_s);
+        }
+        self.take_over_counted(other, (before, of_other), time_s)
+    }
+
+    fn take_over_counted(
+        &mut self,
+        older: &mut OwnDocument,
+        (before, of_other): (Vec<[u8; 32]>, Vec<[u8; 32]>),
+        time_s: i64,
+    ) -> Result<Merged, DocumentError> {
+        let kept = self.take_over(older, time_s)?;
+        let after = self.heads();
+        Ok(Merged {
+            gained: after != before,
+            ahead: after != of_other,
+            kept,
+        })
+    }
+
+    /// [`merge`](Self::merge) of two documents whose history begins alike.
+    pub(super) fn merge_same(
         &mut self,
         other: &mut OwnDocument,
         note: &ChangeNote,

@@ -7,10 +7,13 @@
 //! Only the owner's own bytes are ever loaded here. What another organisation sends is JSON and
 //! never reaches automerge.
 
+mod anew;
+mod beginning;
 mod conflicts;
 mod merge;
 mod own;
 mod read;
+mod three_way;
 mod tree;
 mod write;
 
