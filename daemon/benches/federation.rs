@@ -146,6 +146,7 @@ fn item(
         state_hash: Hash::of(&state),
         state_bytes: state.len() as u64,
         issued_at_s: now_s(),
+        generation: None,
     };
     Item::Record {
         record: SignedRecord::sign(record, node).unwrap().to_bytes(),
@@ -195,6 +196,7 @@ fn prepare(dir: &Path, count: usize) {
         key,
         state: card.to_bytes(),
         heads: Vec::new(),
+        generation: 0,
         delegation: delegation.clone(),
         contains: Contained::All,
         sealed: None,

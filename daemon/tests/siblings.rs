@@ -427,6 +427,7 @@ async fn a_siblings_document_that_is_built_to_exhaust_the_node_costs_one_refused
         hash: Hash::of(&bytes),
         size_bytes: bytes.len() as u64,
         sealed_at_s: record.issued_at_s,
+        generation: None,
     };
     let sealed = Item::Sealed {
         sealed: Signed::sign(sealed, &thief.node).to_bytes(),

@@ -84,6 +84,7 @@ impl Party {
             state_hash: Hash::of(state),
             state_bytes: state.len() as u64,
             issued_at_s: NOW_S,
+            generation: None,
         };
         Item::Record {
             record: Signed::sign(record, &self.node).to_bytes(),

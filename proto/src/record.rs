@@ -84,6 +84,11 @@ pub struct Record {
     /// between records of which one contains the other.
     #[n(9)]
     pub issued_at_s: u64,
+    /// How often the history behind the document was begun anew, from 1; absent if it never was. A replica that
+    /// replaces a record of a lower generation by one of a higher makes sure that nothing of the former is left on
+    /// its disk: something may have been erased.
+    #[n(10)]
+    pub generation: Option<u64>,
 }
 
 /// A SHA-256 hash.
@@ -123,6 +128,9 @@ pub enum RecordError {
     /// A sequence number of 0.
     #[error("its sequence number is 0; they count from 1")]
     ZeroSeq,
+    /// A generation of 0.
+    #[error("its generation is 0; they count from 1")]
+    ZeroGeneration,
     /// `saw` is unsorted, names a writer twice, names the writer itself, or is too long.
     #[error("its list of merged writers is out of order or too long")]
     BadSaw,
@@ -145,6 +153,9 @@ impl Record {
         }
         if self.seq == 0 || self.saw.iter().any(|seen| seen.seq == 0) {
             return Err(RecordError::ZeroSeq);
+        }
+        if self.generation == Some(0) {
+            return Err(RecordError::ZeroGeneration);
         }
         let sorted = self.saw.is_sorted_by(|a, b| a.writer < b.writer);
         if !sorted
@@ -357,6 +368,7 @@ pub(crate) mod tests {
             state_hash: Hash::of(b"x"),
             state_bytes: 1,
             issued_at_s: 1,
+            generation: None,
         }
     }
 

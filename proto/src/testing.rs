@@ -135,6 +135,7 @@ impl Party {
             state_hash: Hash::of(state),
             state_bytes: state.len() as u64,
             issued_at_s: NOW_S,
+            generation: None,
         }
     }
 
@@ -198,6 +199,7 @@ impl Party {
             key: self.doc(name),
             state: state.to_vec(),
             heads: Vec::new(),
+            generation: 0,
             delegation: self.delegation.clone(),
             contains: Contained::All,
             sealed: None,

@@ -67,7 +67,7 @@ proptest! {
         holds(Rekeying { format: FORMAT, old: org, new: other, at_s }, &root, bit)?;
         let sealed = Sealed {
             format: FORMAT, org, document: DocName::Board, node: node_id, record: RecordId::from_bytes(ids[2]),
-            hash: Hash(ids[0]), size_bytes: at_s, sealed_at_s: at_s,
+            hash: Hash(ids[0]), size_bytes: at_s, sealed_at_s: at_s, generation: Some(at_s).filter(|it| *it > 0),
         };
         holds(sealed, &node, bit)?;
     }

@@ -77,6 +77,7 @@ fn sealed() -> Signed<Sealed> {
         hash: Hash::of(b"sealed bytes"),
         size_bytes: 12,
         sealed_at_s: NOW_S,
+        generation: None,
     };
     Signed::sign(sealed, &node())
 }

@@ -77,6 +77,7 @@ fn record() -> SignedRecord {
         state_hash: Hash::of(&state),
         state_bytes: state.len() as u64,
         issued_at_s: NOW_S,
+        generation: None,
     };
     SignedRecord::sign(record, &node()).unwrap()
 }

@@ -178,6 +178,7 @@ fn signed_by_forger(
         state_hash: Hash::of(state),
         state_bytes: u64::try_from(state.len()).unwrap_or(u64::MAX),
         issued_at_s: now_s(),
+        generation: None,
     };
     SignedRecord::sign(record, key)
         .map(|signed| signed.to_bytes())
@@ -253,6 +254,7 @@ mod tests {
             state_hash: Hash::of(state.as_bytes()),
             state_bytes: state.len() as u64,
             issued_at_s: 1,
+            generation: None,
         };
         let record = SignedRecord::sign(record, &node).unwrap();
         let item = RecordItem {

@@ -492,6 +492,7 @@ impl Party {
             state_hash: Hash::of(state),
             state_bytes: state.len() as u64,
             issued_at_s: now_s(),
+            generation: None,
         }
     }
 

@@ -36,6 +36,9 @@ pub struct Sealed {
     /// When, in seconds since 1970-01-01 UTC.
     #[n(7)]
     pub sealed_at_s: u64,
+    /// How often the history in it was begun anew, as in the record; absent if never.
+    #[n(8)]
+    pub generation: Option<u64>,
 }
 
 impl Statement for Sealed {

@@ -98,7 +98,7 @@ impl OwnDocument {
         time_s: i64,
     ) -> Result<(), DocumentError> {
         let gone: BTreeSet<String> = says.erased.iter().cloned().collect();
-        let conflicts = self.conflicts()?;
+        let conflicts = carried(self.conflicts()?, &gone);
         let mut tree = Reader::now(&self.doc).root()?;
         strip(&mut tree, &gone);
         let actor = self.doc.get_actor().clone();
@@ -106,12 +106,10 @@ impl OwnDocument {
         // What comes out of a document is folded already; a wire form folds to the same.
         write_root(&mut doc, &fold(&unfold(&tree)), says, note, time_s)?;
         let root = doc.get_heads();
-        let waiting = conflicts
-            .iter()
-            .filter(|it| it.place().iter().all(|key| !gone.contains(key)));
-        for conflict in waiting.take(limits::CONFLICTS_CARRIED_MAX) {
-            put_beside(&mut doc, &root, conflict)?;
+        for conflict in conflicts {
+            put_beside(&mut doc, &root, &conflict)?;
         }
+        join_heads(&mut doc, time_s);
         self.doc = doc;
         Ok(())
     }
@@ -130,31 +128,45 @@ impl OwnDocument {
         let ours = tree_at(&self.doc, &root)?;
         let mut theirs = Reader::now(&older.doc).root()?;
         strip(&mut theirs, &erased);
-        let mut base = match beginning.contained_of(&mut older.doc, &before) {
-            Some(heads) => tree_at(&older.doc, &heads)?,
+        let contained = beginning.contained_of(&mut older.doc, &before);
+        let mut base = match &contained {
+            Some(heads) => tree_at(&older.doc, heads)?,
             None => {
                 let root: Vec<ChangeHash> = before.root.into_iter().collect();
                 common(&tree_at(&older.doc, &root)?, &ours)
             }
         };
         strip(&mut base, &erased);
-        let found = combine(&base, &ours, &theirs);
-        let kept = match found.tree == ours {
+        let mut found = combine(&base, &ours, &theirs);
+        let mut beside = self.beside(&root, older)?;
+        if found.tree != ours {
+            beside.commit(&taken_over(), last_change_s(&mut older.doc), |doc| {
+                write_tree(doc, &fold(&unfold(&found.tree)))
+            })?;
+        }
+        let heads = beside.doc.get_heads();
+        for mut conflict in carried(older.conflicts()?, &erased) {
+            let known = match &contained {
+                Some(heads) => values_at(&older.doc, heads, conflict.place())?,
+                None => value_under(&base, conflict.place())
+                    .cloned()
+                    .into_iter()
+                    .collect(),
+            };
+            conflict.values.retain(|it| !known.contains(&it.value));
+            if !conflict.values.is_empty() {
+                put_beside(&mut beside.doc, &heads, &conflict)?;
+                found.disputed.push(conflict.place().to_vec());
+            }
+        }
+        join_heads(&mut beside.doc, last_change_s(&mut older.doc));
+        let heads = beside.doc.get_heads();
+        let known = |hash| self.doc.get_change_meta_by_hash(hash).is_some();
+        let kept = match heads.iter().all(known) {
             true => Vec::new(),
             false => {
-                let mut beside = self.beside(&root, older)?;
-                beside.commit(&taken_over(), last_change_s(&mut older.doc), |doc| {
-                    write_tree(doc, &fold(&unfold(&found.tree)))
-                })?;
-                let heads = beside.doc.get_heads();
-                let known = |hash| self.doc.get_change_meta_by_hash(hash).is_some();
-                match heads.iter().all(known) {
-                    true => Vec::new(),
-                    false => {
-                        self.restate(&found.disputed, time_s)?;
-                        self.merge_same(&mut beside, &taken_over(), time_s)?.kept
-                    }
-                }
+                self.restate(&found.disputed, time_s)?;
+                self.merge_same(&mut beside, &taken_over(), time_s)?.kept
             }
         };
         let unknown = before
@@ -182,20 +194,19 @@ impl OwnDocument {
         for hash in root.iter().chain(&older.doc.get_heads()) {
             name.extend(hash.0);
         }
-        let actor = Hash::of(&name).0;
-        let actor = actor.first_chunk::<16>().copied().unwrap_or_default();
-        let doc = self.doc.fork_at(root)?;
-        Ok(OwnDocument {
-            doc: doc.with_actor(ActorId::from(&actor)),
-        })
+        fork(&mut self.doc, root, Hash::of(&name).0)
     }
 
-    /// Says once more what these fields say, so that what is taken over stands beside it.
+    /// Says once more what these fields say, so that what is taken over stands beside it. Fields that have more than
+    /// one value were written since the root: nothing takes their place.
     fn restate(&mut self, fields: &[Vec<String>], time_s: i64) -> Result<(), DocumentError> {
-        if fields.is_empty() {
+        let tree = Reader::now(&self.doc).root()?;
+        let waiting = self.conflicts()?;
+        let waits = |place: &&Vec<String>| waiting.iter().any(|it| it.place() == place.as_slice());
+        let mut fields = fields.iter().filter(|place| !waits(place)).peekable();
+        if fields.peek().is_none() {
             return Ok(());
         }
-        let tree = Reader::now(&self.doc).root()?;
         self.commit(&taken_over(), time_s, |doc| {
             for place in fields {
                 if let Some(value) = value_under(&tree, place) {
@@ -208,11 +219,35 @@ impl OwnDocument {
     }
 }
 
+/// A document at a version, to be written to by an actor that is named by a hash.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the actor that automerge draws is replaced before anything is written"
+)]
+fn fork(
+    doc: &mut AutoCommit,
+    version: &[ChangeHash],
+    name: [u8; 32],
+) -> Result<OwnDocument, DocumentError> {
+    let actor = name.first_chunk::<16>().copied().unwrap_or_default();
+    let doc = doc.fork_at(version)?;
+    Ok(OwnDocument {
+        doc: doc.with_actor(ActorId::from(&actor)),
+    })
+}
+
 fn taken_over() -> ChangeNote {
     ChangeNote {
         who: "this node".into(),
         what: TAKEN_OVER.into(),
         operation: String::new(),
+    }
+}
+
+/// A record has no room for more than some heads; a change that does nothing joins them.
+pub(super) fn join_heads(doc: &mut AutoCommit, time_s: i64) {
+    if doc.get_heads().len() > limits::HEADS_MAX {
+        doc.empty_change(CommitOptions::default().with_time(time_s));
     }
 }
 
@@ -254,6 +289,33 @@ fn write_root(
     Ok(())
 }
 
+/// All values of a field at a version, as [`OwnDocument::conflicts`] would name them.
+fn values_at(
+    doc: &AutoCommit,
+    heads: &[ChangeHash],
+    place: &[String],
+) -> Result<Vec<Value>, DocumentError> {
+    let mut values = Vec::new();
+    let Some((field, above)) = place.split_last().filter(|_| !heads.is_empty()) else {
+        return Ok(values);
+    };
+    let reader = Reader::at(doc, heads);
+    let mut maps = vec![automerge::ROOT];
+    for key in above {
+        maps = reader.maps_under(&maps, key)?;
+    }
+    for map in maps {
+        let held = doc.get_all_at(&map, field.as_str(), heads)?;
+        if held.is_empty() {
+            values.push(Value::Null);
+        }
+        for (value, id) in held {
+            values.push(reader.value(&value, &id)?);
+        }
+    }
+    Ok(values)
+}
+
 fn value_under<'a>(tree: &'a Map<String, Value>, place: &[String]) -> Option<&'a Value> {
     let (field, above) = place.split_last()?;
     let map = above
@@ -284,26 +346,30 @@ fn put_at(doc: &mut AutoCommit, place: &[String], value: &Value) -> Result<(), D
     Ok(())
 }
 
-/// Writes the values of a conflict, each as if beside the others, with who wrote it and when. What was shown before is
+/// The conflicts that still stand without what was erased, as many as are carried.
+fn carried(conflicts: Vec<Conflict>, erased: &BTreeSet<String>) -> Vec<Conflict> {
+    let stands = |it: &Conflict| it.place().iter().all(|key| !erased.contains(key));
+    let standing = conflicts.into_iter().filter(stands);
+    standing.take(limits::CONFLICTS_CARRIED_MAX).collect()
+}
+
+/// Writes the values of a conflict upon a version, each beside the others, with who wrote it and when. What was shown before is
 /// written by the actor that wins.
 fn put_beside(
     doc: &mut AutoCommit,
-    root: &[ChangeHash],
+    version: &[ChangeHash],
     conflict: &Conflict,
 ) -> Result<(), DocumentError> {
     for (at, candidate) in conflict.values.iter().enumerate() {
         let Candidate { value, who, time_s } = candidate;
         let mut name = serde_json::to_vec(&(conflict.place(), value, who, time_s))?;
-        name.extend(root.iter().flat_map(|hash| hash.0));
+        name.extend(version.iter().flat_map(|hash| hash.0));
         let mut actor = Hash::of(&name).0;
         let rank = u8::try_from(at).unwrap_or(u8::MAX);
         if let Some(first) = actor.first_mut() {
             *first = u8::MAX.saturating_sub(rank);
         }
-        let actor = actor.first_chunk::<16>().copied().unwrap_or_default();
-        let mut beside = OwnDocument {
-            doc: doc.fork_at(root)?.with_actor(ActorId::from(&actor)),
-        };
+        let mut beside = fork(doc, version, actor)?;
         let note = ChangeNote {
             who: who.clone(),
             ..taken_over()

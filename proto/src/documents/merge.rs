@@ -7,11 +7,9 @@
 use std::collections::BTreeSet;
 
 use automerge::ChangeHash;
-use automerge::transaction::CommitOptions;
 use serde_json::{Map, Value};
 
-use crate::limits;
-
+use super::anew::join_heads;
 use super::beginning::Beginning;
 use super::own::{ChangeNote, DocumentError, OwnDocument};
 use super::read::Reader;
@@ -92,11 +90,7 @@ impl OwnDocument {
         let theirs = Reader::now(&other.doc).root()?;
         let (before, of_other) = (self.heads(), other.heads());
         self.doc.merge(&mut other.doc)?;
-        if self.heads().len() > limits::HEADS_MAX {
-            // A record has no room for more; a change that does nothing joins them.
-            let options = CommitOptions::default().with_time(time_s);
-            self.doc.empty_change(options);
-        }
+        join_heads(&mut self.doc, time_s);
         let after = self.heads();
         let mut merged = Reader::now(&self.doc).root()?;
         let mut kept = Vec::new();

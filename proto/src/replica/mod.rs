@@ -10,6 +10,7 @@
 mod amendments;
 mod delegations;
 mod depart;
+mod erasure;
 mod item;
 mod journal;
 mod network;
@@ -64,6 +65,8 @@ pub enum Change {
     Sealed(DocKey),
     /// A peer holds a record that this node wrote and no longer knows: the store was put back.
     FoundBehind,
+    /// Something was let go of that must not stay on the disk: see [`Replica::is_wipe_due`].
+    Erased,
 }
 
 /// The store failed, or holds what this version cannot read.

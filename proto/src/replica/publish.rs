@@ -24,6 +24,8 @@ pub struct Draft {
     pub state: Vec<u8>,
     /// The heads of the owner's automerge document, sorted.
     pub heads: Vec<Hash>,
+    /// How often the history of that was begun anew.
+    pub generation: u64,
     /// The delegation of this node by the organisation.
     pub delegation: Signed<Delegation>,
     /// What of the document's undominated records the state contains.
@@ -118,6 +120,10 @@ impl<S: Storage> Replica<S> {
             .iter()
             .filter(|kept| draft.contains.has(kept))
             .map(|kept| kept.record.get());
+        let contained: Vec<&Record> = contained.collect();
+        // Never less than what it replaces says, or a peer could take it for the older one.
+        let before = contained.iter().filter_map(|record| record.generation);
+        let generation = before.fold(draft.generation, u64::max);
         let (own, saw) = merged_clock(contained, last, &writer);
         let saw = match planted::is(Planted::ForgetSaw) {
             true => Vec::new(),
@@ -142,6 +148,7 @@ impl<S: Storage> Replica<S> {
             state_hash: Hash::of(&draft.state),
             state_bytes: draft.state.len() as u64,
             issued_at_s: now_s,
+            generation: Some(generation).filter(|it| *it > 0),
         };
         let record = SignedRecord::sign(record, key)?;
         let document = draft.key;

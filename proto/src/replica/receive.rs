@@ -130,6 +130,7 @@ impl<S: Storage> Replica<S> {
         }
         let id = item.record.id();
         let (bytes, parsed) = item.state.unzip();
+        self.wipe_older(&key, item.record.get(), &entry, &mut writes);
         if let Some(refusal) = replace(key, &mut entry, item.record, bytes, &mut writes.batch) {
             return Ok(Outcome::Refused(refusal));
         }
@@ -168,6 +169,7 @@ impl<S: Storage> Replica<S> {
                 kept.has_state = true;
             }
         }
+        self.wipe_older(&key, record.get(), &entry, &mut writes);
         let gone = entry.fallback.take().into_iter().collect();
         settle_fallback(&mut entry, gone, &key, &mut writes.batch);
         self.follow_card(key, &entry, (record.id(), Some(state)), &mut writes)?;
@@ -509,8 +511,13 @@ fn replace(
 }
 
 /// The fixed rule by which every replica shows the same one of several undominated records.
-pub(super) fn rank(kept: &Kept) -> (u64, RecordId) {
-    (kept.record.get().issued_at_s, kept.record.id())
+pub(super) fn rank(kept: &Kept) -> (u64, u64, RecordId) {
+    let record = kept.record.get();
+    (
+        record.generation.unwrap_or(0),
+        record.issued_at_s,
+        kept.record.id(),
+    )
 }
 
 /// The record whose state is shown: the best current one whose state is held, else the fallback.

@@ -43,11 +43,14 @@ impl<S: Storage> Replica<S> {
         {
             return Ok(Outcome::AlreadyKnown);
         }
-        let current = self.entry(&key)?.current.into_iter().any(|kept| {
+        let entry = self.entry(&key)?;
+        let current = entry.current.iter().any(|kept| {
             kept.record.id() == sealed.record && kept.record.get().writer.node == sealed.node
         });
         let own = self.own.contains(&key.org);
+        // What was erased does not come back with a history from before that.
         let older = own
+            && sealed.generation.unwrap_or(0) >= entry.generation()
             && self.speaks_for(&sealed.node, &key.org)?
             && self.sealed.get(&key).map_or(0, BTreeSet::len) < limits::CONCURRENT_MAX_RECORDS;
         if !current && !older {
@@ -110,6 +113,7 @@ impl<S: Storage> Replica<S> {
             hash: Hash::of(&bytes),
             size_bytes: bytes.len() as u64,
             sealed_at_s: now_s,
+            generation: record.get().generation,
         };
         let item = CheckedSealed {
             sealed: Signed::sign(sealed, node),

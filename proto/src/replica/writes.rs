@@ -120,6 +120,7 @@ impl<S: Storage> Replica<S> {
         for record in self.sealed_ids(&key) {
             writes.drop_sealed(key, record);
         }
+        writes.wipe();
         writes.documents.push((key, None));
         self.note_change(key, writes);
         Ok(())

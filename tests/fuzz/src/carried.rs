@@ -243,6 +243,7 @@ pub fn certificate_seeds() -> Seeds {
         hash: Hash::of(b"sealed"),
         size_bytes: 6,
         sealed_at_s: NOW_S,
+        generation: None,
     };
     let kinds = [
         ("delegation", founder.delegation.to_bytes()),

@@ -116,6 +116,7 @@ impl Party {
             state_hash: Hash::of(state),
             state_bytes: state.len() as u64,
             issued_at_s: NOW_S,
+            generation: None,
         };
         Item::Record {
             record: Signed::sign(record, &self.node).to_bytes(),
@@ -284,6 +285,7 @@ fn publish(replica: &mut Replica<MemoryStorage>, party: &Party, name: DocName, s
         key: party.key(name),
         state,
         heads: Vec::new(),
+        generation: 0,
         delegation: party.delegation.clone(),
         contains: Contained::All,
         sealed: Some(b"sealed by somebody who can".to_vec()),

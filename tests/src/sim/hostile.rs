@@ -54,6 +54,7 @@ impl Written<'_> {
             state_hash: Hash::of(self.state),
             state_bytes: self.state.len() as u64,
             issued_at_s: self.issued_at_s,
+            generation: None,
         };
         SignedRecord::sign(record, secret).expect("a record within the limits")
     }

@@ -108,6 +108,7 @@ impl World {
             key,
             state: state.clone(),
             heads: Vec::new(),
+            generation: 0,
             delegation: self.nodes[node].delegation.clone(),
             contains,
             sealed,

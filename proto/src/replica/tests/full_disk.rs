@@ -58,6 +58,7 @@ fn an_edit_that_is_refused_for_want_of_room_was_not_made() {
             key,
             state: listing(0, 1, name),
             heads: Vec::new(),
+            generation: 0,
             delegation: founder.delegation.clone(),
             contains: Contained::All,
             sealed: Some(name.as_bytes().to_vec()),

@@ -238,6 +238,7 @@ fn a_sealed_document_may_have_so_many_bytes() {
             hash: Hash::of(&bytes),
             size_bytes: size as u64,
             sealed_at_s: NOW_S,
+            generation: None,
         };
         Item::Sealed {
             sealed: Signed::sign(sealed, &member.node).to_bytes(),

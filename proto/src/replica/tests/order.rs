@@ -137,6 +137,7 @@ impl Script {
             key,
             state,
             heads: Vec::new(),
+            generation: 0,
             delegation: party.delegation.clone(),
             contains: Contained::All,
             sealed: None,

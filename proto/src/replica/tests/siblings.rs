@@ -9,7 +9,7 @@ use super::*;
 use crate::certificate::Role;
 use crate::documents::{ChangeNote, OwnDocument};
 use crate::record::Hash;
-use crate::testing::{NOW_S, listing};
+use crate::testing::{NOW_S, is_accepted, listing};
 
 const SHARD: DocName = DocName::Listing(0);
 
@@ -54,6 +54,7 @@ impl Sibling {
             key: self.key(),
             state,
             heads: document.heads().into_iter().map(Hash).collect(),
+            generation: document.generation(),
             delegation: self.party.delegation.clone(),
             contains: Contained::These(self.replica.contained(&self.key()).unwrap()),
             sealed: Some(bytes),
@@ -69,6 +70,14 @@ impl Sibling {
         let mut value = document.value().unwrap();
         value["services"][service]["name"] = json!(name);
         document.update(&value, &note(), 1).unwrap();
+        self.publish(&mut document);
+    }
+
+    /// Lets go of the history, and of some services with it.
+    fn erase(&mut self, services: &[usize]) {
+        let mut document = self.document();
+        let ids: Vec<String> = services.iter().map(|at| format!("service-{at}")).collect();
+        document.begin_anew(&ids, &note(), 3).unwrap();
         self.publish(&mut document);
     }
 
@@ -283,6 +292,117 @@ fn siblings_that_merge_at_once_come_to_an_end() {
     }
 }
 
+/// Whether a text stands anywhere in a store, in whatever version.
+fn holds(replica: &Replica<MemoryStorage>, text: &str) -> bool {
+    Table::ALL.into_iter().any(|table| {
+        let mut found = false;
+        let mut look = |key: &[u8], value: &[u8]| {
+            let mut texts = vec![key.to_vec(), value.to_vec()];
+            let sealed = match crate::cbor::from_slice(value) {
+                Ok(Item::Sealed { bytes, .. }) if table == Table::Sealed => bytes,
+                _ => value.to_vec(),
+            };
+            if let Ok(mut document) = OwnDocument::load(&sealed, &[98; 16]) {
+                let versions = document.history();
+                texts.extend(versions.iter().map(|it| {
+                    let value = document.value_at(&it.heads_after).unwrap();
+                    value.to_string().into_bytes()
+                }));
+            }
+            let in_one = |it: &Vec<u8>| it.windows(text.len()).any(|w| w == text.as_bytes());
+            found |= texts.iter().any(in_one);
+            true
+        };
+        replica.storage().scan(table, &[], &mut look).unwrap();
+        found
+    })
+}
+
+#[test]
+fn what_one_sibling_erases_is_gone_from_all_and_what_the_other_wrote_is_not() {
+    let (mut siblings, mut peer) = family(2);
+    let key = siblings[0].key();
+    siblings[0].edit(1, "a secret");
+    meet(&mut siblings[0], &mut peer);
+    meet(&mut siblings[1], &mut peer);
+    assert!(holds(&peer, "a secret") && holds(&siblings[1].replica, "a secret"));
+    // While the one erases, the other works on, with what is being erased too.
+    siblings[1].edit(1, "more of a secret");
+    siblings[1].edit(2, "two");
+    siblings[0].erase(&[1]);
+    let eraser = &siblings[0].replica;
+    assert!(eraser.is_wipe_due().unwrap() && !holds(eraser, "a secret"));
+    meet(&mut siblings[0], &mut peer);
+    assert!(peer.is_wipe_due().unwrap());
+    assert!(
+        peer.poll_changes()
+            .contains(&crate::replica::Change::Erased)
+    );
+    assert!(!holds(&peer, "a secret"));
+    // Of the two, what is shown is what was erased last, until they are one.
+    carry(&siblings[1].replica, &mut peer, &key);
+    let shown = peer.shown(&key).unwrap().unwrap();
+    assert_eq!(
+        (shown.record.get().generation, shown.concurrent),
+        (Some(1), 1)
+    );
+    for _ in 0..2 {
+        for sibling in &mut siblings {
+            meet(sibling, &mut peer);
+        }
+    }
+    for replica in [&siblings[0].replica, &siblings[1].replica, &peer] {
+        assert!(!holds(replica, "a secret"));
+        let shown = replica.shown(&key).unwrap().unwrap();
+        assert_eq!(shown.concurrent, 0);
+        let state: Value = serde_json::from_slice(&shown.state).unwrap();
+        let names: Vec<&str> = state["services"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["Advice start", "two"]);
+        assert!(replica.is_wipe_due().unwrap());
+    }
+}
+
+/// A peer that missed the erasure sends the history from before it: an own node does not take that in.
+#[test]
+fn a_history_from_before_an_erasure_does_not_come_back() {
+    let (mut siblings, mut stale) = family(2);
+    let key = siblings[0].key();
+    siblings[0].edit(1, "a secret");
+    meet(&mut siblings[0], &mut stale);
+    siblings[0].erase(&[1]);
+    // Only the record and the state of the erasure arrive, the sealed document does not.
+    for item in siblings[0].replica.items(&key).unwrap() {
+        assert!(is_accepted(&send(&mut siblings[1].replica, item)));
+    }
+    let before = siblings[1].replica.sealed_ids(&key);
+    carry(&stale, &mut siblings[1].replica, &key);
+    assert_eq!(
+        (before, siblings[1].replica.sealed_ids(&key)),
+        (vec![], vec![])
+    );
+    let wiped = {
+        let mut batch = Batch::default();
+        Replica::<MemoryStorage>::note_wiped(&mut batch);
+        siblings[1].replica.storage_mut().commit(batch).unwrap();
+        siblings[1].replica.is_wipe_due().unwrap()
+    };
+    assert!(!wiped);
+    // An edit like any other leaves nothing to be wiped.
+    let [one, other] = &mut siblings[..] else {
+        panic!("two");
+    };
+    meet(one, &mut other.replica);
+    other.merge();
+    one.edit(0, "later");
+    meet(one, &mut other.replica);
+    assert!(!other.replica.is_wipe_due().unwrap());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -291,11 +411,15 @@ proptest! {
     #[test]
     fn whatever_happens_there_is_one_state_in_the_end_and_nothing_is_lost(
         steps in prop::collection::vec((0usize..3, 0usize..3, any::<bool>()), 1..24),
+        forgets in prop::collection::btree_set(0usize..24, 0..3),
     ) {
         let (mut siblings, mut peer) = family(3);
         let key = siblings[0].key();
         for (at, (who, service, meets)) in steps.iter().enumerate() {
             let name = format!("{at} by {who}");
+            if forgets.contains(&at) {
+                siblings[*who].erase(&[]);
+            }
             siblings[*who].edit(*service, &name);
             if *meets {
                 meet(&mut siblings[*who], &mut peer);

@@ -65,6 +65,7 @@ fn sealing(federation: &Federation) -> Replica<MemoryStorage> {
         key: founder.doc(DocName::Listing(0)),
         state: listing(0, 2, "of the founder"),
         heads: Vec::new(),
+        generation: 0,
         delegation: founder.delegation.clone(),
         contains: Contained::All,
         sealed: Some(b"only siblings open this".to_vec()),

@@ -396,6 +396,7 @@ impl World {
             },
             state: state.clone(),
             heads: Vec::new(),
+            generation: 0,
             delegation: delegation.clone(),
             contains: Contained::All,
             sealed: None,
