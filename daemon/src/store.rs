@@ -3,6 +3,8 @@
 //! One sled tree; a key is the table's number and the key, so that a batch over several tables is one atomic
 //! write. States are compressed one by one. The layout is described in `docs/protocol/store.md`.
 
+mod rewrite;
+
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -37,6 +39,12 @@ pub enum StoreError {
     /// A value cannot be read.
     #[error("a value in the store is damaged")]
     Damaged,
+    /// Its files could not be moved.
+    #[error("the store could not be written anew: {0}")]
+    Move(std::io::Error),
+    /// It was closed to be written anew, and could not be opened again.
+    #[error("the store is closed; restart the daemon")]
+    Closed,
 }
 
 impl StoreError {
@@ -50,15 +58,18 @@ impl StoreError {
                     | sled::Error::Unsupported(_)
                     | sled::Error::ReportableBug(_)
             ),
-            Self::NewerSchema(_) => false,
+            Self::NewerSchema(_) | Self::Move(_) | Self::Closed => false,
         }
     }
 }
 
 /// A store in a directory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SledStorage {
-    db: sled::Db,
+    /// `None` only after it was closed and could not be opened again.
+    db: Option<sled::Db>,
+    dir: PathBuf,
+    cache_mb: u32,
 }
 
 impl SledStorage {
@@ -67,27 +78,16 @@ impl SledStorage {
     /// # Errors
     /// Any [`StoreError`].
     pub fn open(dir: &Path, cache_mb: u32) -> Result<Self, StoreError> {
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(u64::from(cache_mb) * 1024 * 1024)
-            .flush_every_ms(Some(500))
-            .mode(sled::Mode::LowSpace);
-        let db = open_patiently(&config)?;
-        match db.get(SCHEMA_KEY)? {
-            None => {
-                db.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes())?;
-                db.flush()?;
-            }
-            Some(bytes) => {
-                let found = bytes.as_ref().try_into().map(u32::from_be_bytes);
-                match found {
-                    Ok(SCHEMA) => {}
-                    Ok(newer) if newer > SCHEMA => return Err(StoreError::NewerSchema(newer)),
-                    _ => return Err(StoreError::Damaged),
-                }
-            }
-        }
-        Ok(Self { db })
+        rewrite::repair(dir).map_err(StoreError::Move)?;
+        Ok(Self {
+            db: Some(open_db(dir, cache_mb)?),
+            dir: dir.to_owned(),
+            cache_mb,
+        })
+    }
+
+    fn db(&self) -> Result<&sled::Db, StoreError> {
+        self.db.as_ref().ok_or(StoreError::Closed)
     }
 
     /// Size of its files, in bytes.
@@ -95,8 +95,32 @@ impl SledStorage {
     /// # Errors
     /// [`StoreError::Sled`].
     pub fn size_bytes(&self) -> Result<u64, StoreError> {
-        Ok(self.db.size_on_disk()?)
+        Ok(self.db()?.size_on_disk()?)
     }
+}
+
+fn open_db(dir: &Path, cache_mb: u32) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new()
+        .path(dir)
+        .cache_capacity(u64::from(cache_mb) * 1024 * 1024)
+        .flush_every_ms(Some(500))
+        .mode(sled::Mode::LowSpace);
+    let db = open_patiently(&config)?;
+    match db.get(SCHEMA_KEY)? {
+        None => {
+            db.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes())?;
+            db.flush()?;
+        }
+        Some(bytes) => {
+            let found = bytes.as_ref().try_into().map(u32::from_be_bytes);
+            match found {
+                Ok(SCHEMA) => {}
+                Ok(newer) if newer > SCHEMA => return Err(StoreError::NewerSchema(newer)),
+                _ => return Err(StoreError::Damaged),
+            }
+        }
+    }
+    Ok(db)
 }
 
 /// Opens the engine. It lets go of its files a moment after it was closed, so a lock that is held is asked for
@@ -136,6 +160,17 @@ pub fn set_aside(dir: &Path, now_s: u64) -> std::io::Result<PathBuf> {
     let aside = dir.with_file_name(name);
     std::fs::rename(dir, &aside)?;
     Ok(aside)
+}
+
+/// The stores that were set aside, of the one in `dir`.
+pub fn stores_aside(dir: &Path) -> Vec<PathBuf> {
+    let mut prefix = dir.file_name().unwrap_or_default().to_owned();
+    prefix.push(".damaged-");
+    let prefix = prefix.to_string_lossy().into_owned();
+    let beside = dir.parent().and_then(|parent| parent.read_dir().ok());
+    let entries = beside.into_iter().flatten().flatten();
+    let aside = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+    aside.map(|entry| entry.path()).collect()
 }
 
 fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
@@ -187,7 +222,7 @@ impl Storage for SledStorage {
     type Error = StoreError;
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db
+        self.db()?
             .get(full_key(table, key))?
             .map(|value| from_stored(table, &value))
             .transpose()
@@ -199,7 +234,7 @@ impl Storage for SledStorage {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        for entry in self.db.scan_prefix(full_key(table, prefix)) {
+        for entry in self.db()?.scan_prefix(full_key(table, prefix)) {
             let (key, value) = entry?;
             let value = from_stored(table, &value)?;
             if !visit(key.get(1..).unwrap_or_default(), &value) {
@@ -218,11 +253,11 @@ impl Storage for SledStorage {
                 None => writes.remove(key),
             }
         }
-        Ok(self.db.apply_batch(writes)?)
+        Ok(self.db()?.apply_batch(writes)?)
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        self.db.flush()?;
+        self.db()?.flush()?;
         Ok(())
     }
 }
@@ -277,7 +312,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = SledStorage::open(dir.path(), 8).unwrap();
         store
-            .db
+            .db()
+            .unwrap()
             .insert(SCHEMA_KEY, &(SCHEMA + 1).to_be_bytes())
             .unwrap();
         drop(store);

@@ -8,6 +8,7 @@ mod close;
 mod completions;
 mod conflicts;
 mod doctor;
+mod erase;
 mod found;
 mod help;
 mod invite;
@@ -141,6 +142,8 @@ enum Command {
     Key(key::Key),
     /// Write everything that brings this node's organisations back to one encrypted file
     Backup(backup::Backup),
+    /// Erase something for good: here, on every node, and from all history
+    Erase(erase::Erase),
     /// Bring your organisation back on a new machine
     Restore(restore::Restore),
     /// Signed records, as they are carried between nodes
@@ -265,6 +268,7 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Away(away) => away::run(away, context).await,
         Command::Leave(leave) => leave::run(leave, context).await,
         Command::Close(close) => close::run(close, context).await,
+        Command::Erase(erase) => erase::run(erase, context).await,
         Command::Succession(succession) => succession::run(succession, context).await,
         Command::Node(node) => node::run(node, context).await,
         Command::Key(key) => key::run(key, context).await,

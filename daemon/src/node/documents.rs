@@ -10,7 +10,7 @@ use fingerpost_proto::keys::sealing_recipient;
 use fingerpost_proto::limits;
 use fingerpost_proto::listing::ShardState;
 use fingerpost_proto::record::{Hash, Instance};
-use fingerpost_proto::replica::{Contained, Draft, Replica, State};
+use fingerpost_proto::replica::{Contained, Draft, Replica, Shown, State};
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 
@@ -60,6 +60,11 @@ impl By {
     }
 }
 
+/// How long a document with its history may be before the history begins anew, in bytes.
+const HISTORY_MAX_BYTES: usize = limits::SEALED_MAX_BYTES / 4 * 3;
+/// The same, on all nodes of an organisation but one.
+const HISTORY_OTHERS_MAX_BYTES: usize = limits::SEALED_MAX_BYTES / 8 * 7;
+
 impl Node {
     /// Opens an own document. One whose history is lost (the store was begun anew) goes on from the state
     /// that peers gave back, unless they keep its history sealed: that is taken in first.
@@ -71,9 +76,8 @@ impl Node {
         if let Some(bytes) = replica.storage().get(Table::Own, &key.to_bytes())? {
             return Ok(OwnDocument::load(&bytes, &self.actor)?);
         }
-        let mut document = OwnDocument::new(&self.actor);
         let Some(shown) = replica.shown(key)? else {
-            return Ok(document);
+            return Ok(OwnDocument::new(&self.actor));
         };
         if self.awaits_history(replica, key)? {
             self.merging.notify_one();
@@ -82,10 +86,22 @@ impl Node {
                 "try again in a moment",
             ));
         }
+        self.recovered(&shown)
+    }
+
+    /// A document that goes on from what is shown, without the history of that.
+    pub(super) fn recovered(&self, shown: &Shown) -> Result<OwnDocument, NodeError> {
         let state: serde_json::Value =
             serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
-        document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
-        Ok(document)
+        let generation = shown.record.get().generation.unwrap_or(0);
+        let now_s = i64::try_from(now_s()).unwrap_or(0);
+        Ok(OwnDocument::recovered(
+            &state,
+            generation,
+            &self.actor,
+            &taken_back(),
+            now_s,
+        )?)
     }
 
     /// The delegation of this node by one of its organisations; made from the root key where it is
@@ -173,6 +189,7 @@ impl Node {
         self.check_not_moving(replica, &key.org, key.name)?;
         self.check_room_for_edit()?;
         self.metrics.edit_begins();
+        self.shorten(&key, document, nodes)?;
         let bytes = document.save();
         // While an organisation comes back, its peers keep the histories that it had; a new one that is
         // sealed would take the place of an older one that has not come back yet.
@@ -184,6 +201,7 @@ impl Node {
             key,
             state,
             heads: document.heads().into_iter().map(Hash).collect(),
+            generation: document.generation(),
             delegation: self.own_delegation(replica, &key.org)?,
             contains: Contained::These(contains),
             sealed,
@@ -195,6 +213,33 @@ impl Node {
             replica.publish(now_s(), draft, keys.node(), Instance(random()?), also)?
         };
         Ok(record.id())
+    }
+
+    /// Lets go of the history of a document that has grown so long that peers could soon not keep it. One node does
+    /// so a little earlier than the others, so that it rarely happens on two at once.
+    fn shorten(
+        &self,
+        key: &DocKey,
+        document: &mut OwnDocument,
+        nodes: &[NodeId],
+    ) -> Result<(), NodeError> {
+        let most = match nodes.iter().min() {
+            Some(first) if *first != self.id() => HISTORY_OTHERS_MAX_BYTES,
+            _ => HISTORY_MAX_BYTES,
+        };
+        let size_bytes = document.save().len();
+        if size_bytes <= most {
+            return Ok(());
+        }
+        let mut shorter = document.clone();
+        let note = By::node()?.note("history begun anew, because it had grown too long");
+        shorter.begin_anew(&[], &note, i64::try_from(now_s()).unwrap_or(0))?;
+        // A document whose content alone is as large gains nothing.
+        if shorter.save().len() <= size_bytes / 2 {
+            tracing::info!("the history of {key} had grown too long, and begins anew");
+            *document = shorter;
+        }
+        Ok(())
     }
 
     /// Publishes all documents of an organisation anew, unchanged: after its nodes have changed, so that the

@@ -40,6 +40,8 @@ impl Node {
                     }
                     documents.insert(key);
                 }
+                // The task that follows makes sure of it.
+                Change::Erased => {}
                 Change::Sealed(_) => self.merging.notify_one(),
                 Change::Roster(_) => rosters = true,
                 Change::Equivocation(key) => tracing::warn!(

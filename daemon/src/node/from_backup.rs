@@ -15,7 +15,7 @@ use fingerpost_proto::api::{OrgRef, Restored, RestoredBackup, UseBackup};
 use fingerpost_proto::documents::OwnDocument;
 use fingerpost_proto::ids::{DocKey, NetworkId, NodeId, OrgId};
 use fingerpost_proto::limits;
-use fingerpost_proto::replica::{Item, Outcome, Replica};
+use fingerpost_proto::replica::{Item, Outcome, Replica, Shown};
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use fingerpost_proto::sync::receipts;
 
@@ -319,10 +319,9 @@ impl Node {
         }
         let mut bytes = answer.document;
         if !is_current && let Some(shown) = replica.shown(key)? {
-            let mut document = OwnDocument::load(&bytes, &self.actor)?;
-            let state = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
-            document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
-            bytes = document.save();
+            bytes = self
+                .caught_up(OwnDocument::load(&bytes, &self.actor)?, &shown)?
+                .save();
             contained = vec![shown.record.id()];
         }
         let mut batch = Batch::default();
@@ -452,15 +451,28 @@ impl Node {
         let Some(shown) = replica.shown(key)?.filter(|_| is_older) else {
             return Ok(false);
         };
-        let mut document = self.own_document(replica, key)?;
-        let state = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
-        document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
+        let mut document = self.caught_up(self.own_document(replica, key)?, &shown)?;
         let mut batch = Batch::default();
         batch.put(Table::Own, key.to_bytes(), document.save());
         let contained = [shown.record.id()];
         Replica::<SledStorage>::note_contained(&mut batch, key, &contained);
         replica.storage_mut().commit(batch)?;
         Ok(true)
+    }
+
+    /// A document that says what is shown, with the history that it had, unless that is from before something was
+    /// erased.
+    pub(super) fn caught_up(
+        &self,
+        mut document: OwnDocument,
+        shown: &Shown,
+    ) -> Result<OwnDocument, NodeError> {
+        if document.generation() < shown.record.get().generation.unwrap_or(0) {
+            return self.recovered(shown);
+        }
+        let state = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
+        document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
+        Ok(document)
     }
 }
 

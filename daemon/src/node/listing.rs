@@ -379,6 +379,18 @@ impl Node {
         })
     }
 
+    /// Whether an operation began the history of a document anew: there is nothing before it to go back to.
+    fn history_begins_with(&self, operation: &str, org: &OrgId) -> Result<bool, NodeError> {
+        let mut current = self.current_listing(&self.replica(), org)?;
+        let mut documents = current.documents.values_mut();
+        Ok(documents.any(|document| {
+            document.generation() > 0
+                && document.history().first().is_some_and(|first| {
+                    first.operation == operation && first.heads_before.is_empty()
+                })
+        }))
+    }
+
     /// Takes back the last operation, as a new change: nothing is removed from the history.
     ///
     /// # Errors
@@ -391,6 +403,12 @@ impl Node {
                 "fingerpost listing history shows what was changed",
             )
         })?;
+        if self.history_begins_with(&last.operation, org)? {
+            return Err(NodeError::not_found(
+                "there is nothing to undo: the history of this listing begins there; nothing was changed",
+                "fingerpost listing history shows what was changed since",
+            ));
+        }
         let operation = last.operation.clone();
         let what = format!(
             "undone: {}",

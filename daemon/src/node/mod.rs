@@ -15,6 +15,7 @@ mod days;
 mod doctor;
 mod documents;
 mod ended;
+mod erase;
 mod error;
 mod feed;
 mod figures;
@@ -36,6 +37,7 @@ mod siblings;
 mod status;
 mod tasks;
 mod view;
+mod wipe;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -153,6 +155,10 @@ pub struct Node {
     set_aside: Option<PathBuf>,
     /// Where to find the network again while the store is still empty.
     rescue: Mutex<Rescue>,
+    /// What became of making sure that erased bytes are gone.
+    wiped: Mutex<wipe::Wiped>,
+    /// How many seconds after a wipe the next one waits.
+    wipe_gap_s: AtomicU64,
 }
 
 /// What [`Node::open`] hands out besides the node.
@@ -294,6 +300,8 @@ impl Node {
             alone_after_s: AtomicU64::new(from_backup::ALONE_AFTER_S),
             set_aside: aside,
             rescue: Mutex::new(rescue),
+            wiped: Mutex::default(),
+            wipe_gap_s: AtomicU64::new(wipe::GAP_S),
         });
         let filler = Arc::clone(&node);
         // A large index takes a while: answers come from what is there already.

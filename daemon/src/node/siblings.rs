@@ -17,7 +17,7 @@ use fingerpost_proto::replica::Replica;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use zeroize::Zeroizing;
 
-use super::documents::{By, state_of, taken_back};
+use super::documents::{By, state_of};
 use super::names::org_ref;
 use super::{Node, NodeError, lock, now_s};
 use crate::keys::random;
@@ -281,8 +281,7 @@ impl Node {
         if job.current {
             contains.push(job.record);
         } else if let Some(shown) = replica.shown(&key)? {
-            let state = serde_json::from_slice(&shown.state).map_err(NodeError::internal)?;
-            document.update(&state, &taken_back(), i64::try_from(now_s()).unwrap_or(0))?;
+            document = self.caught_up(document, &shown)?;
             contains.push(shown.record.id());
         }
         let value: serde_json::Value = match job.current {

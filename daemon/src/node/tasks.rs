@@ -270,6 +270,7 @@ impl Node {
     /// Takes every task one step further.
     fn tend(&self) -> Result<(), NodeError> {
         self.look_at_disk_sometimes();
+        self.wipe_when_due()?;
         self.stop_where_revoked()?;
         self.follow_rekeyings()?;
         if self.has_heard() {
@@ -331,7 +332,7 @@ pub async fn run(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
 impl Node {
     /// What people should know of organisations that come, go, or went.
     pub(super) fn task_warnings(&self) -> Result<Vec<String>, NodeError> {
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = self.wipe_warning().into_iter().collect();
         for (org, task) in self.tasks()? {
             let name = super::names::org_ref(&self.replica(), &org).name;
             warnings.extend(match task {

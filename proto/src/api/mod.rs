@@ -37,6 +37,7 @@
 //! | `POST /v1/backup?org=` | [`MakeBackup`] | [`BackupFile`] |
 //! | `POST /v1/backup/check` | [`UseBackup`] | [`BackupContents`] |
 //! | `POST /v1/backup/restore` | [`UseBackup`] | [`RestoredBackup`] |
+//! | `POST /v1/erase?org=` | [`Erase`] | [`Erased`] |
 //! | `GET /v1/doctor` | | [`Checkup`] |
 //! | `GET /metrics` | | text in the format of Prometheus |
 //! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |

@@ -1,9 +1,9 @@
-//! Backup and restore, and the checks of `fingerpost doctor`.
+//! Backup and restore, erasing for good, and the checks of `fingerpost doctor`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{OrgRef, Restored};
-use crate::ids::NodeId;
+use crate::ids::{DocName, NodeId};
 
 /// `POST /v1/backup?org=`: everything that brings this node's organisations back, in one file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,4 +107,28 @@ pub struct Checkup {
     pub version: String,
     /// The checks, in a fixed order.
     pub checks: Vec<Check>,
+}
+
+/// `POST /v1/erase?org=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erase {
+    /// Ids of services, contacts, phones, places, needs and whatever else has one.
+    pub ids: Vec<String>,
+    /// Let go of the history of the listing and the needs, though nothing in them is named.
+    pub history: bool,
+    /// The organisation's name, as confirmation.
+    pub confirm: String,
+}
+
+/// What was erased, with its history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// Whose it was.
+    pub organisation: OrgRef,
+    /// The ids.
+    pub ids: Vec<String>,
+    /// The documents whose history begins anew.
+    pub documents: Vec<DocName>,
+    /// What a person should know of.
+    pub notes: Vec<String>,
 }

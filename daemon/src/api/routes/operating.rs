@@ -1,4 +1,4 @@
-//! The routes for whoever looks after a node: backups and checks.
+//! The routes for whoever looks after a node: backups, erasing for good, and checks.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
-    BackupContents, BackupFile, Checkup, MakeBackup, RestoredBackup, UseBackup,
+    BackupContents, BackupFile, Checkup, Erase, Erased, MakeBackup, RestoredBackup, UseBackup,
 };
 
-use super::super::ApiFailure;
+use super::super::{ApiFailure, Who};
 use super::{Answer, NodeState, OrgParam, blocking, body};
 use crate::backup::FILE_MAX_BYTES;
-use crate::node::Node;
+use crate::node::{By, Node};
 
 /// Room for a backup as JSON, in which every line of its armour ends with two characters instead of one.
 const BACKUP_BODY_MAX_BYTES: usize = FILE_MAX_BYTES + FILE_MAX_BYTES / 32;
@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .layer(DefaultBodyLimit::max(BACKUP_BODY_MAX_BYTES));
     Router::new()
         .route("/v1/backup", post(backup))
+        .route("/v1/erase", post(erase))
         .route("/v1/doctor", get(doctor))
         .route("/metrics", get(metrics))
         .merge(files)
@@ -52,6 +53,20 @@ async fn check_backup(State(node): NodeState, bytes: Bytes) -> Answer<BackupCont
 async fn restore_backup(State(node): NodeState, bytes: Bytes) -> Answer<RestoredBackup> {
     let request: UseBackup = body(&bytes)?;
     Ok(Json(node.restore_backup(request).await?))
+}
+
+async fn erase(
+    State(node): NodeState,
+    Query(params): Query<OrgParam>,
+    Who(who): Who,
+    bytes: Bytes,
+) -> Answer<Erased> {
+    let request: Erase = body(&bytes)?;
+    blocking(node, move |node| {
+        let org = node.own_org(params.org.as_deref())?;
+        node.erase(&org, &request, &By::user(who)?)
+    })
+    .await
 }
 
 async fn doctor(State(node): NodeState) -> Answer<Checkup> {

@@ -111,7 +111,11 @@ impl Node {
         Ok(other)
     }
 
-    fn check_confirmed(&self, org: &OrgId, confirm: &str) -> Result<(), NodeError> {
+    pub(in crate::node) fn check_confirmed(
+        &self,
+        org: &OrgId,
+        confirm: &str,
+    ) -> Result<(), NodeError> {
         let name = self.own_card(&self.replica(), org)?.name;
         if name.trim() == confirm.trim() {
             return Ok(());
