@@ -149,7 +149,9 @@ impl Inventory {
         }
     }
 
-    /// The sealed documents that the peer keeps for their owners, and all of its own.
+    /// The sealed documents that both keep for their owners, or that belong to one of the two. Both sides must come to
+    /// the same, or they would send each other in every session what each has already: so what a node holds and
+    /// keeps for nobody any more, because the network has grown, is not among them.
     fn add_sealed<S: Storage>(
         &mut self,
         replica: &mut Replica<S>,
@@ -157,16 +159,25 @@ impl Inventory {
         open: &[NetworkId],
         salt: &[u8; 32],
     ) {
+        let own: Vec<OrgId> = replica.own().iter().copied().collect();
         let mut kept: Option<(OrgId, bool)> = None;
         let held: Vec<_> = replica.sealed().collect();
+        let with_current: BTreeSet<DocKey> = held
+            .iter()
+            .filter(|(_, _, current)| *current)
+            .map(|(key, ..)| *key)
+            .collect();
         for (key, record, current) in held {
-            let of_peer = peer_orgs.contains(&key.org);
+            let of_either = peer_orgs.contains(&key.org) || own.contains(&key.org);
             let wanted = match kept {
                 Some((org, wanted)) if org == key.org => wanted,
-                _ => of_peer || replica.keeps_sealed(peer_orgs, &key.org, open),
+                _ => [&own, peer_orgs].into_iter().all(|keepers: &[OrgId]| {
+                    keepers.contains(&key.org) || replica.keeps_sealed(keepers, &key.org, open)
+                }),
             };
             kept = Some((key.org, wanted));
-            if wanted && (current || of_peer) {
+            // An older one is wanted by its owner alone, for lack of anything newer.
+            if wanted && (current || (of_either && !with_current.contains(&key))) {
                 let id = Hash::of(&[b"sealed".as_slice(), record.as_bytes()].concat());
                 self.add(&id.0, true, ItemRef::Sealed(key, record), salt);
             }

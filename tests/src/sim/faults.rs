@@ -174,14 +174,14 @@ impl World {
         self.acknowledged = kept;
     }
 
-    fn holds_durably(&self, node: usize, edit: &Acknowledged) -> bool {
+    pub(super) fn holds_durably(&self, node: usize, edit: &Acknowledged) -> bool {
         let replica = &self.nodes[node].replica;
         let key = edit.key.to_bytes();
         let live = replica.storage().get(Table::Documents, &key);
         let live = live.expect("a store reads");
         live.is_some()
             && live.as_deref() == replica.storage().durable(Table::Documents, &key)
-            && self.contains(node, edit)
+            && self.contains_stated(node, edit)
     }
 
     /// The network heals, clocks are put right, and so much time passes that nothing is dated ahead any more.

@@ -28,11 +28,17 @@ fn fault<T>(kind: Kind, what: impl Into<String>) -> Result<T, Failure> {
 }
 
 impl World {
-    /// Whether a node holds a record that contains an edit.
-    pub(super) fn contains(&self, node: usize, edit: &Acknowledged) -> bool {
+    /// Whether a node holds a record that contains an edit, and what that record says: a record alone tells that there
+    /// was something, and not what.
+    pub(super) fn contains_stated(&self, node: usize, edit: &Acknowledged) -> bool {
         let items = self.nodes[node].replica.items(&edit.key);
         items.expect("a store reads").iter().any(|item| {
-            let Item::Record { record, .. } = item else {
+            let Item::Record {
+                record,
+                state: Some(_),
+                ..
+            } = item
+            else {
                 return false;
             };
             let held = SignedRecord::from_trusted(record).expect("a node holds records");
@@ -446,6 +452,10 @@ impl World {
                     found.extend(items_of(state.as_deref().unwrap_or_default()));
                 }
             }
+            // While what a newer record says is nowhere to be had, the last that is known is shown.
+            let shown = self.nodes[one].replica.shown(&edit.key);
+            let shown = shown.expect("a store reads").map(|it| it.state);
+            found.extend(items_of(&shown.unwrap_or_default()));
             let tried = self.erasing.contains(&(edit.key, edit.item));
             let (is_lost, what) = match edit.erased {
                 // A record that nobody could merge still shows it.

@@ -17,7 +17,7 @@ use fingerpost_proto::ticket::Ticket;
 use super::Random;
 use super::plan::OrgPlan;
 use super::store::CrashStorage;
-use super::world::{EPOCH_S, Event, Node, World};
+use super::world::{Acknowledged, EPOCH_S, Event, Node, World};
 
 /// An organisation, and which nodes write for it.
 pub(super) struct Org {
@@ -375,9 +375,15 @@ impl World {
                 .any(|it| it.document == key.name && it.instance == instance && seq <= it.seq)
         };
         let thief = self.nodes[stolen].id;
-        self.acknowledged.retain(|it| {
-            it.seen.writer.node != thief || counts(&it.key, it.seen.writer.instance, it.seen.seq)
-        });
+        // A thief tells nobody what a record says of which only the record had been heard.
+        let stays = |world: &Self, it: &Acknowledged| {
+            it.seen.writer.node != thief
+                || (counts(&it.key, it.seen.writer.instance, it.seen.seq)
+                    && world.honest().any(|node| world.holds_durably(node, it)))
+        };
+        let edits = std::mem::take(&mut self.acknowledged);
+        let kept = edits.into_iter().filter(|it| stays(self, it)).collect();
+        self.acknowledged = kept;
         let revocation = Revocation {
             format: FORMAT,
             org: id,
