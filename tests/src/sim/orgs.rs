@@ -331,8 +331,19 @@ impl World {
         let standing = self.nodes[node].replica.standing(&self.network, &id);
         let (epoch, left) = standing.map_or((0, 0), |it| (it.epoch, it.left_epoch));
         let wanted = self.orgs[org].membership.epoch;
+        let replica = &self.nodes[node].replica;
+        let is_known = |revocation: &Carry<Revocation>| {
+            let stated = revocation.claimed().expect("it was signed here");
+            let known = replica.revocations(&id, &stated.node);
+            !known.expect("a store reads").is_empty()
+        };
+        let revoked = self.orgs[org].revocations.iter().all(is_known);
         match self.orgs[org].takes_part {
             true if epoch < wanted => self.publish_card(node),
+            true if !revoked => {
+                self.publish_card(node);
+                self.reseal(node);
+            }
             false if left < wanted => {
                 self.say_goodbye(node);
             }
