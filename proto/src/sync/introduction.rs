@@ -38,17 +38,21 @@ pub(super) fn known_in<S: Storage>(
     Ok(known)
 }
 
-/// The networks in which what a node sends is taken in: those in which it is known, or was, and those in
-/// which this node knows nobody yet and has to begin somewhere.
+/// The networks in which what a node sends is taken in: those in which it is known, or was, those in
+/// which this node knows nobody yet and has to begin somewhere, and all of them if it is of the same organisation.
 pub(super) fn heeded_in<S: Storage>(
     peer: &NodeId,
     networks: &[NetworkId],
     replica: &mut Replica<S>,
 ) -> Answer<Vec<NetworkId>, S> {
     let orgs = replica.orgs_of_node(peer)?;
+    let is_sibling = orgs.iter().any(|org| replica.own().contains(org));
     let mut heeded = networks.to_vec();
     heeded.retain(|id| {
-        Standing::of(replica, id, &orgs).is_any() || !replica.is_active(id) || is_alone(id, replica)
+        is_sibling
+            || Standing::of(replica, id, &orgs).is_any()
+            || !replica.is_active(id)
+            || is_alone(id, replica)
     });
     Ok(heeded)
 }
@@ -106,12 +110,13 @@ impl Introduction {
             org: *org,
             name: DocName::Card,
         };
-        let stands = |org: &OrgId| {
+        for org in replica.own() {
             let mut standings = networks.iter().map(|id| replica.standing(id, org));
-            let is_lost = !networks.is_empty() && replica.record_ids(&card_of(org)).is_empty();
-            is_lost || standings.any(|it| it.is_some_and(roster::Standing::accepts))
-        };
-        for org in replica.own().iter().filter(|org| stands(org)) {
+            // A card of which only the record is here, and not what it says, is lost as well.
+            let is_lost = !networks.is_empty() && replica.shown_id(&card_of(org))?.is_none();
+            if !is_lost && !standings.any(|it| it.is_some_and(roster::Standing::accepts)) {
+                continue;
+            }
             if shown.delegations.len() >= limits::INTRODUCTION_MAX_ITEMS {
                 break;
             }

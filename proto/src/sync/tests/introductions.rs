@@ -445,6 +445,16 @@ fn one_that_left_before_it_met_anybody_still_tells_those_who_know_it() {
 /// delegation all the same, and hears what became of its organisation.
 #[test]
 fn a_node_that_lost_its_card_alone_is_known_by_its_delegation() {
+    card_alone_is_lost(false);
+}
+
+/// The same where the record of the card is here, and what it says is not: it was announced without that.
+#[test]
+fn a_node_that_knows_of_its_card_alone_is_known_by_its_delegation() {
+    card_alone_is_lost(true);
+}
+
+fn card_alone_is_lost(is_known: bool) {
     let federation = Federation::new(3);
     let member = &federation.members[0];
     let sibling = Party::on(2, 12, crate::certificate::Role::Admin);
@@ -452,6 +462,25 @@ fn a_node_that_lost_its_card_alone_is_known_by_its_delegation() {
     replica
         .learn_delegation(NOW_S, &sibling.delegation)
         .unwrap();
+    if is_known {
+        let Item::Record {
+            record, delegation, ..
+        } = member.first_card(federation.network(), &[&federation.founder])
+        else {
+            panic!("a card");
+        };
+        let alone = Item::Record {
+            record,
+            delegation,
+            state: None,
+        };
+        assert!(matches!(send(&mut replica, alone), Outcome::Accepted(_)));
+        // It knows others, so that it does not heed just anybody.
+        send(
+            &mut replica,
+            federation.founder.first_card(federation.network(), &[]),
+        );
+    }
     sibling.publish(
         &mut replica,
         DocName::Board,
