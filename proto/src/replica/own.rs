@@ -4,6 +4,7 @@
 //! remembers whether its own document contains what that record vouches for. What is not contained is taken
 //! in from the sealed form; once everything is, a record that dominates all of them ends the matter.
 
+use super::publish::written_id_key;
 use super::{Kept, Replica, ReplicaError};
 use crate::cbor;
 use crate::ids::{DocKey, NodeId, RecordId};
@@ -107,9 +108,14 @@ impl<S: Storage> Replica<S> {
         }
     }
 
-    /// Whether this very store wrote a record, and still knows that it did.
+    /// Whether this very store wrote a record, and still knows that it did. A store that was put back knows the
+    /// places at which it wrote, and may have written something else at the same.
     fn wrote(&self, key: &DocKey, kept: &Kept) -> Result<bool, ReplicaError<S::Error>> {
         let record = kept.record.get();
+        if let Some(last) = self.storage.get(Table::Meta, &written_id_key(key))? {
+            return Ok(kept.record.id().as_bytes().as_slice() == last);
+        }
+        // A former version did not note it.
         Ok(record.writer.node == self.node
             && self.instance()? == Some(record.writer.instance)
             && record.seq <= self.last_written(key)?)

@@ -155,6 +155,11 @@ impl<S: Storage> Replica<S> {
         writes
             .batch
             .put(Table::Meta, written_key(&document), seq.to_be_bytes());
+        writes.batch.put(
+            Table::Meta,
+            written_id_key(&document),
+            *record.id().as_bytes(),
+        );
         let clock: Vec<Seen> = record.get().clock().collect();
         writes.batch.put(
             Table::Meta,
@@ -256,6 +261,11 @@ impl<S: Storage> Replica<S> {
 
 fn clock_key(key: &DocKey) -> Vec<u8> {
     [b"clock/".as_slice(), &key.to_bytes()].concat()
+}
+
+/// Under which the store keeps the id of the last record that it wrote of a document.
+pub(super) fn written_id_key(key: &DocKey) -> Vec<u8> {
+    [b"written-id/".as_slice(), &key.to_bytes()].concat()
 }
 
 fn written_key(key: &DocKey) -> Vec<u8> {

@@ -292,6 +292,28 @@ fn siblings_that_merge_at_once_come_to_an_end() {
     }
 }
 
+/// A store is put back from a copy, and writes at a place at which it wrote before, before it hears of that: both
+/// edits stand in the end.
+#[test]
+fn two_records_at_one_place_of_one_node_are_merged() {
+    let (mut siblings, mut peer) = family(1);
+    let key = siblings[0].key();
+    let copy = siblings[0].replica.storage().clone();
+    siblings[0].edit(1, "before");
+    carry(&siblings[0].replica, &mut peer, &key);
+    let party = &siblings[0].party;
+    siblings[0].replica = Replica::open(copy, party.id(), [party.org()].into()).unwrap();
+    // Each start of a node is an actor of its own.
+    siblings[0].actor = [50; 16];
+    siblings[0].edit(2, "after");
+    meet(&mut siblings[0], &mut peer);
+    assert_eq!(peer.record_ids(&key).len(), 1);
+    let shown = peer.shown(&key).unwrap().unwrap();
+    let merged: Value = serde_json::from_slice(&shown.state).unwrap();
+    assert_eq!(merged["services"][1]["name"], "before");
+    assert_eq!(merged["services"][2]["name"], "after");
+}
+
 /// Whether a text stands anywhere in a store, in whatever version.
 fn holds(replica: &Replica<MemoryStorage>, text: &str) -> bool {
     Table::ALL.into_iter().any(|table| {
