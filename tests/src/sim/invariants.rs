@@ -455,12 +455,15 @@ impl World {
             // While what a newer record says is nowhere to be had, the last that is known is shown.
             let shown = self.nodes[one].replica.shown(&edit.key);
             let shown = shown.expect("a store reads").map(|it| it.state);
-            found.extend(items_of(&shown.unwrap_or_default()));
+            let last_known = items_of(&shown.unwrap_or_default());
             let tried = self.erasing.contains(&(edit.key, edit.item));
             let (is_lost, what) = match edit.erased {
                 // A record that nobody could merge still shows it.
                 true => (found.contains(&edit.item) && items.len() == 1, "came back"),
-                false => (!found.contains(&edit.item) && !tried, "is lost"),
+                false => {
+                    let is_there = found.contains(&edit.item) || last_known.contains(&edit.item);
+                    (!is_there && !tried, "is lost")
+                }
             };
             if is_lost {
                 let what = format!(
