@@ -263,6 +263,24 @@ impl Node {
         self.released(replica, &published)
     }
 
+    /// Publishes once more what a forgotten life of this node's store has overtaken, beside that.
+    pub(super) fn publish_overtaken(&self) -> Result<(), NodeError> {
+        let _edits = lock(&self.edits);
+        let mut replica = self.replica();
+        let own = replica.own().clone();
+        let keys = own.iter().flat_map(|org| replica.documents_of(org));
+        let mut published = Vec::new();
+        for key in keys.collect::<Vec<_>>() {
+            if replica.is_overtaken(&key)? && self.has_own(&replica, &key)? {
+                let mut document = self.own_document(&replica, &key)?;
+                let state = state_of(key.name, &document.value()?)?;
+                self.publish_document(&mut replica, key, &mut document, state, Vec::new())?;
+                published.push(key);
+            }
+        }
+        self.released(replica, &published)
+    }
+
     /// Flushes the store, then tells the network and the index of new records.
     pub(super) fn released(
         &self,

@@ -271,6 +271,7 @@ impl Node {
     fn tend(&self) -> Result<(), NodeError> {
         self.look_at_disk_sometimes();
         self.wipe_when_due()?;
+        self.publish_overtaken()?;
         self.stop_where_revoked()?;
         self.follow_rekeyings()?;
         if self.has_heard() {

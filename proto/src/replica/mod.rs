@@ -35,7 +35,7 @@ use crate::cbor;
 use crate::certificate::charter_id;
 use crate::charter::Charter;
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
-use crate::record::SignedRecord;
+use crate::record::{SignedRecord, Writer};
 use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
@@ -194,6 +194,8 @@ pub struct Replica<S> {
     journal: u64,
     journal_first: u64,
     behind: bool,
+    /// Who this node was when it last published each document, since the store was opened.
+    published: BTreeMap<DocKey, Writer>,
     /// Whether there is no room for more of others.
     full: bool,
 }
@@ -221,6 +223,7 @@ impl<S: Storage> Replica<S> {
             journal: 0,
             journal_first: 0,
             behind: false,
+            published: BTreeMap::new(),
             full: false,
         };
         replica.load_networks()?;

@@ -108,6 +108,24 @@ impl<S: Storage> Replica<S> {
         }
     }
 
+    /// Whether what this node has published of a document, since its store was opened, was overtaken by a record that
+    /// it wrote itself, in a life that the store has forgotten: the store was put back from a copy, and a person
+    /// was quicker than the peers. What they were told is safe is then in this node's document alone, until it is
+    /// published once more, containing nothing of the other.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn is_overtaken(&self, key: &DocKey) -> Result<bool, ReplicaError<S::Error>> {
+        let Some(writer) = self.published.get(key) else {
+            return Ok(false);
+        };
+        let last = self.storage.get(Table::Meta, &written_id_key(key))?;
+        let is_last = |kept: &Kept| Some(kept.record.id().as_bytes().as_slice()) == last.as_deref();
+        let current = self.entry(key)?.current;
+        let mut others = current.iter().filter(|kept| !is_last(kept));
+        Ok(!current.iter().any(is_last) && others.any(|kept| kept.record.get().writer == *writer))
+    }
+
     /// Whether this very store wrote a record, and still knows that it did. A store that was put back knows the
     /// places at which it wrote, and may have written something else at the same.
     fn wrote(&self, key: &DocKey, kept: &Kept) -> Result<bool, ReplicaError<S::Error>> {

@@ -178,6 +178,7 @@ impl<S: Storage> Replica<S> {
         match self.receive_with(now_s, item, writes)? {
             Outcome::Refused(refusal) => Err(refusal.into()),
             _ => {
+                self.published.insert(document, writer);
                 self.behind = false;
                 if is_sealed {
                     // The edit is made, and must not be called refused if the disk is full just now: what is left

@@ -166,8 +166,8 @@ impl World {
         let edits = std::mem::take(&mut self.acknowledged);
         let before = edits.len();
         let stays = |world: &Self, edit: &Acknowledged| {
-            let others = world.honest().filter(|other| *other != node);
-            edit.node != node || { others }.any(|other| world.holds_durably(other, edit))
+            let mut others = world.honest().filter(|other| *other != node);
+            others.any(|other| world.holds_durably(other, edit))
         };
         let kept: Vec<Acknowledged> = edits.into_iter().filter(|edit| stays(self, edit)).collect();
         self.report.rolled_back_edits += before - kept.len();

@@ -42,7 +42,8 @@ impl World {
                 return false;
             };
             let held = SignedRecord::from_trusted(record).expect("a node holds records");
-            held.get().contains(&edit.seen.writer) >= edit.seen.seq
+            matches!(self.signed.get(&held.id()), Some(Verdict::Counts(_)))
+                && held.get().contains(&edit.seen.writer) >= edit.seen.seq
         })
     }
 

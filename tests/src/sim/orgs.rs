@@ -386,6 +386,14 @@ impl World {
                 .any(|it| it.document == key.name && it.instance == instance && seq <= it.seq)
         };
         let thief = self.nodes[stolen].id;
+        let revocation = Revocation {
+            format: FORMAT,
+            org: id,
+            node: thief,
+            revoked_at_s: self.clock_s(revoker),
+            last: last.clone(),
+        };
+        self.revoked(org, &revocation);
         // A thief tells nobody what a record says of which only the record had been heard.
         let stays = |world: &Self, it: &Acknowledged| {
             it.seen.writer.node != thief
@@ -395,14 +403,6 @@ impl World {
         let edits = std::mem::take(&mut self.acknowledged);
         let kept = edits.into_iter().filter(|it| stays(self, it)).collect();
         self.acknowledged = kept;
-        let revocation = Revocation {
-            format: FORMAT,
-            org: id,
-            node: thief,
-            revoked_at_s: self.clock_s(revoker),
-            last,
-        };
-        self.revoked(org, &revocation);
         let carried = Carry::new(&Signed::sign(revocation, &self.orgs[org].root));
         self.orgs[org].revocations.push(carried);
         self.publish_card(revoker);

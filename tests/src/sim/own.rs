@@ -158,11 +158,25 @@ impl World {
                     self.look_at(node, &key);
                     if key.org == own && !key.name.is_card() {
                         self.merge(node, &key);
+                        self.publish_overtaken(node, &key);
                     }
                 }
                 Change::Sealed(key) if key.org == own => self.merge(node, &key),
                 _ => {}
             }
+        }
+    }
+
+    /// Publishes once more what a forgotten life of this node's store has overtaken.
+    fn publish_overtaken(&mut self, node: usize, key: &DocKey) {
+        if self.nodes[node].hostile || !self.nodes[node].up {
+            return;
+        }
+        let overtaken = self.nodes[node].replica.is_overtaken(key);
+        if overtaken.expect("a store reads")
+            && let Some(own) = self.own_doc(node, key)
+        {
+            self.publish_own(node, *key, &own, Vec::new());
         }
     }
 
@@ -172,6 +186,7 @@ impl World {
         let keys: Vec<DocKey> = self.nodes[node].replica.documents_of(&own).collect();
         for key in keys.iter().filter(|key| !key.name.is_card()) {
             self.merge(node, key);
+            self.publish_overtaken(node, key);
         }
     }
 

@@ -314,6 +314,42 @@ fn two_records_at_one_place_of_one_node_are_merged() {
     assert_eq!(merged["services"][2]["name"], "after");
 }
 
+/// The same, but the peer holds more than one record of the life that was forgotten: what was written since is
+/// published once more, beside those, and merged.
+#[test]
+fn what_a_store_that_was_put_back_published_is_published_once_more() {
+    let (mut siblings, mut peer) = family(1);
+    let key = siblings[0].key();
+    let copy = siblings[0].replica.storage().clone();
+    siblings[0].edit(1, "before");
+    siblings[0].edit(1, "long before");
+    carry(&siblings[0].replica, &mut peer, &key);
+    let party = &siblings[0].party;
+    siblings[0].replica = Replica::open(copy, party.id(), [party.org()].into()).unwrap();
+    siblings[0].actor = [50; 16];
+    siblings[0].edit(2, "after");
+    assert!(!siblings[0].replica.is_overtaken(&key).unwrap());
+    // The record and what it says arrive, the history behind it does not.
+    for item in peer.items(&key).unwrap() {
+        send(&mut siblings[0].replica, item);
+    }
+    assert!(siblings[0].replica.is_overtaken(&key).unwrap());
+    // It goes on under a new instance.
+    siblings[0].party.instance = crate::record::Instance([9; 8]);
+    let mut document = siblings[0].document();
+    siblings[0].publish(&mut document);
+    assert!(!siblings[0].replica.is_overtaken(&key).unwrap());
+    assert_eq!(siblings[0].replica.record_ids(&key).len(), 2);
+    for _ in 0..2 {
+        meet(&mut siblings[0], &mut peer);
+    }
+    assert_eq!(peer.record_ids(&key).len(), 1);
+    let shown = peer.shown(&key).unwrap().unwrap();
+    let merged: Value = serde_json::from_slice(&shown.state).unwrap();
+    assert_eq!(merged["services"][1]["name"], "long before");
+    assert_eq!(merged["services"][2]["name"], "after");
+}
+
 /// Whether a text stands anywhere in a store, in whatever version.
 fn holds(replica: &Replica<MemoryStorage>, text: &str) -> bool {
     Table::ALL.into_iter().any(|table| {
