@@ -154,8 +154,8 @@ def check_number(value, what):
 
 def read_record(data):
     """The fields of a record, its own signature checked."""
-    payload, signature, fields = split_signed(data, "record", 10)
-    _, org, document, writer, seq, saw, heads, state_hash, state_bytes, issued_at_s = fields
+    payload, signature, fields = split_signed(data, "record", 11, optional=1)
+    _, org, document, writer, seq, saw, heads, state_hash, state_bytes, issued_at_s, generation = fields
     check_bytes(org, 32, "the organisation")
     if not (isinstance(writer, list) and len(writer) == 2):
         raise Refused("the writer is not a node with its instance")
@@ -170,6 +170,8 @@ def read_record(data):
     check_bytes(state_hash, 32, "the hash of the state")
     if check_number(state_bytes, "the length of the state") > STATE_MAX_BYTES:
         raise Refused("the record announces a state over the limit")
+    if generation is not None and check_number(generation, "the generation") == 0:
+        raise Refused("the generation is 0; they count from 1")
     check_signature(node, "fingerpost/record/1", payload, signature, "record")
     return {
         "id": hashlib.sha256(payload).digest(),
