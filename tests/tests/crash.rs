@@ -26,8 +26,6 @@ const LIFE_MAX_MS: u64 = 900;
 const DYING_MAX_MS: u64 = 50;
 /// Services in the file that is imported: several documents of the listing.
 const IMPORTED: u64 = 300;
-/// The organisation's own id in that file.
-const FILE_OF: &str = "7d0f4f0e-5c1b-4a53-9d6e-2f6f0b1c0000";
 
 /// What a node is doing when it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +66,8 @@ fn ok(node: &Node, args: &[&str]) -> Value {
 /// What people were told is safe: of each service the number of its last edit; `None` once it was removed.
 #[derive(Default)]
 struct Promises {
+    /// The id of the organisation in its listing.
+    organisation: String,
     edits: BTreeMap<String, Option<u64>>,
     /// What was under way when the node died: it may have happened or not.
     under_way: BTreeSet<String>,
@@ -101,7 +101,7 @@ fn imported_id(number: u64) -> String {
 }
 
 /// A file as others export it; every description ends with the number.
-fn file_to_import(number: u64) -> String {
+fn file_to_import(organisation: &str, number: u64) -> String {
     let services: Vec<Value> = (0..IMPORTED)
         .map(|service| {
             serde_json::json!({
@@ -111,7 +111,8 @@ fn file_to_import(number: u64) -> String {
             })
         })
         .collect();
-    serde_json::json!({ "id": FILE_OF, "name": "Lambeth Pools", "services": services }).to_string()
+    serde_json::json!({ "id": organisation, "name": "Lambeth Pools", "services": services })
+        .to_string()
 }
 
 impl Promises {
@@ -176,12 +177,16 @@ impl Promises {
 
     /// Imports until the node answers no more.
     fn import_until_it_dies(&mut self, node: &Node) {
+        let organisation = self.organisation.clone();
         loop {
             self.last += 1;
             self.importing = Some(self.last);
-            let file = file_to_import(self.last);
+            let file = file_to_import(&organisation, self.last);
             let ran = node.cli_with_input(&["listing", "import", "-"], file.as_bytes());
-            if ran.unwrap().code != Some(0) {
+            let ran = ran.unwrap();
+            if ran.code != Some(0) {
+                // It was cut off, not refused.
+                assert!(!ran.stderr.contains("nothing was changed"), "{ran:?}");
                 return;
             }
             self.imported = self.importing.take();
@@ -287,6 +292,8 @@ fn pair(dir: &Path) -> (Node, Node, Promises) {
         let id = edited["service"].as_str().unwrap().to_owned();
         promises.edits.insert(id, Some(0));
     }
+    let listing = ok(&dies, &["listing", "show"]);
+    promises.organisation = listing["listing"]["id"].as_str().unwrap().to_owned();
     (dies, lives, promises)
 }
 
