@@ -6,6 +6,7 @@
 mod rewrite;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,8 @@ pub struct SledStorage {
     db: Option<sled::Db>,
     dir: PathBuf,
     cache_mb: u32,
+    /// What was committed and is not in the files yet, as it will be there: see [`SledStorage::hold`].
+    held: Option<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
 impl SledStorage {
@@ -83,11 +86,43 @@ impl SledStorage {
             db: Some(open_db(dir, cache_mb)?),
             dir: dir.to_owned(),
             cache_mb,
+            held: None,
         })
+    }
+
+    /// From now until the next flush, what is committed is kept in memory, where reading finds it. The flush
+    /// writes all of it in one batch: so several commits survive a crash together or not at all. If that fails, it is
+    /// kept for the next one.
+    pub fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    fn release(&mut self) -> Result<(), StoreError> {
+        let mut writes = sled::Batch::default();
+        for (key, value) in self.held.iter().flatten() {
+            match value {
+                Some(value) => writes.insert(key.as_slice(), value.as_slice()),
+                None => writes.remove(key.as_slice()),
+            }
+        }
+        self.db()?.apply_batch(writes)?;
+        self.held = None;
+        Ok(())
     }
 
     fn db(&self) -> Result<&sled::Db, StoreError> {
         self.db.as_ref().ok_or(StoreError::Closed)
+    }
+
+    /// The same files without what is held in memory: what a crash would leave.
+    #[cfg(test)]
+    pub(crate) fn files(&self) -> Self {
+        Self {
+            db: self.db.clone(),
+            dir: self.dir.clone(),
+            cache_mb: self.cache_mb,
+            held: None,
+        }
     }
 
     /// Size of its files, in bytes.
@@ -222,8 +257,13 @@ impl Storage for SledStorage {
     type Error = StoreError;
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = full_key(table, key);
+        if let Some(value) = self.held.as_ref().and_then(|held| held.get(&key)) {
+            let value = value.as_ref().map(|value| from_stored(table, value));
+            return value.transpose();
+        }
         self.db()?
-            .get(full_key(table, key))?
+            .get(key)?
             .map(|value| from_stored(table, &value))
             .transpose()
     }
@@ -234,10 +274,38 @@ impl Storage for SledStorage {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        for entry in self.db()?.scan_prefix(full_key(table, prefix)) {
+        let prefix = full_key(table, prefix);
+        let mut show = |key: &[u8], value: &[u8]| -> Result<bool, StoreError> {
+            let value = from_stored(table, value)?;
+            Ok(visit(key.get(1..).unwrap_or_default(), &value))
+        };
+        let held = self.held.iter();
+        let mut held = held
+            .flat_map(|held| held.range(prefix.clone()..))
+            .take_while(|(key, _)| key.starts_with(&prefix))
+            .peekable();
+        for entry in self.db()?.scan_prefix(&prefix) {
             let (key, value) = entry?;
-            let value = from_stored(table, &value)?;
-            if !visit(key.get(1..).unwrap_or_default(), &value) {
+            while let Some((before, value)) = held.next_if(|(it, _)| it.as_slice() < key.as_ref()) {
+                if let Some(value) = value
+                    && !show(before, value)?
+                {
+                    return Ok(());
+                }
+            }
+            let shown = match held.next_if(|(it, _)| it.as_slice() == key.as_ref()) {
+                Some((_, Some(value))) => show(&key, value)?,
+                Some((_, None)) => true,
+                None => show(&key, &value)?,
+            };
+            if !shown {
+                return Ok(());
+            }
+        }
+        for (key, value) in held {
+            if let Some(value) = value
+                && !show(key, value)?
+            {
                 break;
             }
         }
@@ -245,18 +313,29 @@ impl Storage for SledStorage {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        let mut writes = sled::Batch::default();
+        let mut writes = Vec::with_capacity(batch.writes.len());
         for (table, key, value) in batch.writes {
-            let key = full_key(table, &key);
+            let value = value.map(|value| to_stored(table, value)).transpose()?;
+            writes.push((full_key(table, &key), value));
+        }
+        if let Some(held) = &mut self.held {
+            held.extend(writes);
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (key, value) in writes {
             match value {
-                Some(value) => writes.insert(key, to_stored(table, value)?),
-                None => writes.remove(key),
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
             }
         }
-        Ok(self.db()?.apply_batch(writes)?)
+        Ok(self.db()?.apply_batch(batch)?)
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
+        if self.held.is_some() {
+            self.release()?;
+        }
         self.db()?.flush()?;
         Ok(())
     }
@@ -291,20 +370,54 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let mut sled = SledStorage::open(&dir.path().join("store"), 8).unwrap();
             let mut memory = MemoryStorage::new();
-            for chunk in writes.chunks(5) {
+            for (round, chunk) in writes.chunks(5).enumerate() {
+                // Now and then it holds, over several commits, and then writes.
+                match round % 4 {
+                    1 => sled.hold(),
+                    3 => sled.flush().unwrap(),
+                    _ => {}
+                }
                 let mut batch = Batch::default();
                 for (table, key, value) in chunk {
                     batch.writes.push((Table::ALL[*table], key.clone(), value.clone()));
                 }
                 sled.commit(batch.clone()).unwrap();
                 memory.commit(batch).unwrap();
+                prop_assert_eq!(all(&sled), all(&memory));
+                for (table, key, value) in chunk {
+                    prop_assert_eq!(
+                        sled.get(Table::ALL[*table], key).unwrap().is_some(),
+                        memory.get(Table::ALL[*table], key).unwrap().is_some(),
+                        "{:?}", value
+                    );
+                }
             }
-            prop_assert_eq!(all(&sled), all(&memory));
             sled.flush().unwrap();
             drop(sled);
             let sled = SledStorage::open(&dir.path().join("store"), 8).unwrap();
             prop_assert_eq!(all(&sled), all(&memory));
         }
+    }
+
+    #[test]
+    fn what_is_held_is_in_the_files_only_after_the_flush() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SledStorage::open(dir.path(), 8).unwrap();
+        // Another handle on the files sees what a crash would leave.
+        let files = store.files();
+        store.hold();
+        for value in [[1], [2]] {
+            let mut batch = Batch::default();
+            batch.put(Table::Own, value, value);
+            store.commit(batch).unwrap();
+        }
+        assert_eq!((all(&store).len(), all(&files).len()), (2, 0));
+        store.flush().unwrap();
+        assert_eq!(all(&store), all(&files));
+        let mut batch = Batch::default();
+        batch.put(Table::Own, [3], [3]);
+        store.commit(batch).unwrap();
+        assert_eq!(all(&files).len(), 3);
     }
 
     #[test]

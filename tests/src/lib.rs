@@ -1,13 +1,16 @@
 //! Support for the tests of the whole system.
 //!
-//! [`binaries`] gives the programs under test, [`process`] runs nodes as real processes, and
-//! [`docs`] runs what the guide tells its readers to type. [`sim`] plays out a whole federation in one
+//! [`binaries`] gives the programs under test, [`process`] runs nodes as real processes, `netns` gives them
+//! hosts of their own with a bad network between them, [`federation`] does with them what people do, and [`docs`] runs what the guide tells its readers to type. [`sim`] plays out a whole federation in one
 //! thread, under a virtual clock. The tests themselves are in `tests/tests`.
 
 use std::fmt;
 
 pub mod binaries;
 pub mod docs;
+pub mod federation;
+#[cfg(target_os = "linux")]
+pub mod netns;
 pub mod process;
 pub mod sim;
 

@@ -47,6 +47,8 @@ pub struct Ran {
 #[derive(Debug)]
 pub struct Node {
     home: PathBuf,
+    /// The network namespace that it runs in, unless it is the one of the test.
+    namespace: Option<String>,
     child: Option<Child>,
 }
 
@@ -60,6 +62,24 @@ impl Node {
         write_loopback_config(home)?;
         let mut node = Self {
             home: home.to_owned(),
+            namespace: None,
+            child: None,
+        };
+        node.restart()?;
+        Ok(node)
+    }
+
+    /// Starts a node in a network namespace, with these settings. Commands reach it from outside, since they use a
+    /// socket in its home.
+    ///
+    /// # Errors
+    /// As [`Node::start`]; and when this process may not enter the namespace.
+    pub fn start_in(namespace: &str, home: &Path, settings: &str) -> Result<Self, Fail> {
+        make_home(home)?;
+        fs::write(home.join("config.toml"), settings)?;
+        let mut node = Self {
+            home: home.to_owned(),
+            namespace: Some(namespace.to_owned()),
             child: None,
         };
         node.restart()?;
@@ -187,7 +207,7 @@ impl Node {
     /// As [`Node::start`].
     pub fn restart(&mut self) -> Result<(), Fail> {
         self.kill()?;
-        self.child = Some(spawn(&self.home)?);
+        self.child = Some(spawn(&self.home, self.namespace.as_deref())?);
         let end = Instant::now() + PATIENCE;
         loop {
             if self.cli(&["status"])?.code == Some(0) {
@@ -220,11 +240,7 @@ impl Drop for Node {
 /// # Errors
 /// What the system said.
 pub fn write_loopback_config(home: &Path) -> Result<(), Fail> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(home)?;
+    make_home(home)?;
     let config = home.join("config.toml");
     if !config.exists() {
         fs::write(config, LOOPBACK_CONFIG)?;
@@ -232,16 +248,35 @@ pub fn write_loopback_config(home: &Path) -> Result<(), Fail> {
     Ok(())
 }
 
+fn make_home(home: &Path) -> Result<(), Fail> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(home)?;
+    Ok(())
+}
+
 fn log_path(home: &Path) -> PathBuf {
     home.join("daemon.log")
 }
 
-fn spawn(home: &Path) -> Result<Child, Fail> {
+fn spawn(home: &Path, namespace: Option<&str>) -> Result<Child, Fail> {
     let log = fs::File::options()
         .create(true)
         .append(true)
         .open(log_path(home))?;
-    let child = Command::new(&binaries()?.fingerpostd)
+    let daemon = &binaries()?.fingerpostd;
+    let mut command = match namespace {
+        None => Command::new(daemon),
+        Some(namespace) => {
+            // It becomes the program, so the process is the node's.
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", namespace]).arg(daemon);
+            command
+        }
+    };
+    let child = command
         .arg("--home")
         .arg(home)
         .stdin(Stdio::null())

@@ -316,3 +316,62 @@ async fn nothing_is_written_that_would_be_lost_on_the_way() {
     });
     running.stop().await.unwrap();
 }
+
+/// A listing of some hundred services, as a file.
+fn large_file() -> Vec<u8> {
+    let services: Vec<serde_json::Value> = (0..300)
+        .map(|number| {
+            serde_json::json!({
+                "id": format!("7d0f4f0e-5c1b-4a53-9d6e-2f6f0b1c{number:04x}"),
+                "name": format!("Group {number}"),
+            })
+        })
+        .collect();
+    let id = "7d0f4f0e-5c1b-4a53-9d6e-2f6f0b1cffff";
+    let file = serde_json::json!({ "id": id, "name": "Lambeth Pools", "services": services });
+    file.to_string().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_leaves_an_import_whole_or_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    let node = &running.node;
+    let by = By::user("test").unwrap();
+    let request = CreateOrg {
+        name: "Lambeth Pools".into(),
+        identifiers: Vec::new(),
+    };
+    let org = tokio::task::block_in_place(|| node.create_org(&request, &by))
+        .unwrap()
+        .id;
+    // What a crash at any moment would leave: a second handle sees what is in the files.
+    let files = node.replica().storage().files();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut seen = std::collections::BTreeSet::new();
+            loop {
+                let last = over.load(std::sync::atomic::Ordering::SeqCst);
+                let mut documents = 0;
+                let mut count = |_: &[u8], _: &[u8]| {
+                    documents += 1;
+                    true
+                };
+                files.scan(Table::Own, org.as_bytes(), &mut count).unwrap();
+                seen.insert(documents);
+                if last {
+                    return seen;
+                }
+            }
+        });
+        let imported =
+            tokio::task::block_in_place(|| node.import(&org, &large_file(), false, &by).unwrap());
+        over.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(imported.records.len() > 3, "{imported:?}");
+        watcher.join().unwrap()
+    });
+    running.stop().await.unwrap();
+    // The card alone before, and all documents after.
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}

@@ -51,6 +51,8 @@ impl Node {
             document.begin_anew(&erased, &by.note(&what), now_s)?;
             states.push(state_of(key.name, &document.value()?)?);
         }
+        // All of it, or none, survives a crash.
+        replica.storage_mut().hold();
         let mut notes = Vec::new();
         for ((key, document), state) in documents.iter_mut().zip(states) {
             for waiting in replica.unmerged(key)? {

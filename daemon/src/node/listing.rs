@@ -12,6 +12,7 @@ use fingerpost_proto::listing::shards::assign;
 use fingerpost_proto::listing::{Changes, Listing, ShardState, apply_import, diff, parse_import};
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::signed::Carry;
+use fingerpost_proto::storage::Storage;
 use uuid::Uuid;
 
 use super::documents::By;
@@ -317,27 +318,53 @@ impl Node {
         let (first, then): (Vec<_>, Vec<_>) = shards
             .iter()
             .partition(|(shard, state)| grows(shard, state));
+        let changed = first
+            .into_iter()
+            .chain(then)
+            .filter(|(shard, state)| current.shards.get(*shard) != Some(*state));
         let mut replica = self.replica();
         let (mut records, mut keys) = (Vec::new(), Vec::new());
-        for (shard, state) in first.into_iter().chain(then) {
-            if current.shards.get(shard) == Some(state) {
-                continue;
-            }
+        // A crash leaves all of an edit or nothing of it.
+        replica.storage_mut().hold();
+        let mut published = Ok(());
+        for (shard, state) in changed {
             let key = DocKey {
                 org: *org,
                 name: DocName::Listing(*shard),
             };
-            let bytes = state.to_bytes().map_err(|error| {
-                NodeError::bad_input(error.to_string(), "shorten what the message names")
-            })?;
-            let content = serde_json::to_value(state).map_err(NodeError::internal)?;
-            if let Some(record) = self.publish(&mut replica, key, &content, bytes, what, by)? {
-                records.push(record);
-                keys.push(key);
+            match self.publish_shard(&mut replica, key, state, what, by) {
+                Ok(Some(record)) => {
+                    records.push(record);
+                    keys.push(key);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    published = Err(error);
+                    break;
+                }
             }
         }
+        if keys.is_empty() {
+            replica.storage_mut().flush()?;
+        }
+        // Also what came before a fault: the replica counts on it already.
         self.released(replica, &keys)?;
-        Ok(records)
+        published.map(|()| records)
+    }
+
+    fn publish_shard(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        key: DocKey,
+        state: &ShardState,
+        what: &str,
+        by: &By,
+    ) -> Result<Option<RecordId>, NodeError> {
+        let bytes = state.to_bytes().map_err(|error| {
+            NodeError::bad_input(error.to_string(), "shorten what the message names")
+        })?;
+        let content = serde_json::to_value(state).map_err(NodeError::internal)?;
+        self.publish(replica, key, &content, bytes, what, by)
     }
 
     /// Who changed what and when, newest first.

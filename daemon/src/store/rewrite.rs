@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use fingerpost_proto::storage::Storage;
+
 use super::{LOCK_PAUSE, SledStorage, StoreError, open_db};
 
 /// How many bytes are copied in one batch.
@@ -61,6 +63,7 @@ impl SledStorage {
     /// # Errors
     /// Any [`StoreError`]: the store is then as it was, or, if it could not be opened again, closed.
     pub fn rewrite(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
         let new = new_of(&self.dir);
         remove(&new).map_err(StoreError::Move)?;
         let copied = self.copy_to(&new);
@@ -127,7 +130,7 @@ fn swap(dir: &Path, new: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use fingerpost_proto::storage::{Batch, Storage, Table};
+    use fingerpost_proto::storage::{Batch, Table};
 
     use super::*;
 
