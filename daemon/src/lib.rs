@@ -19,3 +19,8 @@ pub mod run;
 pub mod sealing;
 pub mod search;
 pub mod store;
+
+const _: () = assert!(
+    !fingerpost_proto::planted::AVAILABLE,
+    "a node is never built with mistakes on purpose (the feature \"planted\")"
+);

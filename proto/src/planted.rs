@@ -21,8 +21,6 @@ pub enum Planted {
     IgnoreSaw,
     /// A record is published without what its writer has merged of others.
     ForgetSaw,
-    /// A store that was put back writes on under its old instance.
-    ForgetInstance,
     /// An edit is told before it is on the disk.
     ForgetFlush,
     /// A revocation ends nothing that is held already.
@@ -33,10 +31,6 @@ pub enum Planted {
     KeepDeparted,
     /// A departure need not be of the organisation whose node signed it.
     TakeAnothersDeparture,
-    /// A card counts in an epoch that was left.
-    ForgetEpoch,
-    /// Nobody is refused for the bytes that they bring.
-    SkipQuota,
     /// The initiator does not send what the responder lacks.
     ForgetHave,
     /// States that are missing are not asked for again.
@@ -55,7 +49,7 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 19] = [
         Self::SkipSignature,
         Self::SkipDelegationOwner,
         Self::SkipWindow,
@@ -63,14 +57,11 @@ impl Planted {
         Self::AcceptDominated,
         Self::IgnoreSaw,
         Self::ForgetSaw,
-        Self::ForgetInstance,
         Self::ForgetFlush,
         Self::KeepRevoked,
         Self::ForgetLastRecord,
         Self::KeepDeparted,
         Self::TakeAnothersDeparture,
-        Self::ForgetEpoch,
-        Self::SkipQuota,
         Self::ForgetHave,
         Self::ForgetLacking,
         Self::KeepOldState,

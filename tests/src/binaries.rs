@@ -55,24 +55,11 @@ fn build() -> Result<Binaries, Fail> {
     // Several test programs may start at once.
     let lock = File::create(dir.join(".fingerpost-tests.lock"))?;
     lock.lock()?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
     // What `cargo test --workspace` builds, programs included; a plain `cargo build` would resolve features
     // without the tests' own dependencies, and build half the tree once more.
-    command.args(["test", "--no-run", "--quiet", "--workspace", "--offline"]);
-    match dir.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => {}
-        Some(profile) => {
-            command.args(["--profile", profile]);
-        }
-    }
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if TOLD_BY_CARGO.iter().any(|prefix| text.starts_with(prefix)) {
-            command.env_remove(&name);
-        }
-    }
-    let output = command.current_dir(workspace_dir()).output()?;
+    let mut command = cargo(&dir, "test");
+    command.args(["--no-run", "--quiet", "--workspace"]);
+    let output = command.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Fail::new(format!(
@@ -91,6 +78,44 @@ fn build() -> Result<Binaries, Fail> {
         fingerpostd: program("fingerpostd")?,
         dir,
     })
+}
+
+/// A command of cargo in the workspace, in the profile of the running test, without the network.
+fn cargo(profile_dir: &Path, command: &str) -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(cargo);
+    cargo
+        .args([command, "--offline"])
+        .current_dir(workspace_dir());
+    match profile_dir.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => {}
+        Some(profile) => {
+            cargo.args(["--profile", profile]);
+        }
+    }
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if TOLD_BY_CARGO.iter().any(|prefix| text.starts_with(prefix)) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+}
+
+/// Runs the tests of a package with a feature that nothing else is built with. Answers what they printed.
+///
+/// # Errors
+/// The same, if one of them failed.
+pub fn test_with_feature(package: &str, feature: &str) -> Result<String, Fail> {
+    let mut command = cargo(&profile_dir()?, "test");
+    command.args(["--quiet", "-p", package, "--features", feature]);
+    let output = command.args(["--", "--nocapture"]).output()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    match output.status.success() {
+        true => Ok(said),
+        false => Err(Fail::new(said)),
+    }
 }
 
 /// `target/debug` or its like: the directory above the one that holds the running test.

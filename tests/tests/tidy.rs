@@ -228,6 +228,7 @@ fn the_layers_depend_on_one_another_in_one_direction() -> Result<(), Fail> {
         ),
         ("fingerpost-cli", &["fingerpost-proto", "fingerpost-config"]),
         ("fingerpost-tests", &["fingerpost-proto"]),
+        ("fingerpost-planted", &[]),
     ];
     let packages = packages()?;
     let names: Vec<&str> = packages.iter().map(|(name, _)| name.as_str()).collect();

@@ -103,7 +103,7 @@ impl<S: Storage> Replica<S> {
     ) -> Result<SignedRecord, PublishError<S::Error>> {
         let mut writes = Writes::publishing(also);
         let instance = match self.instance()? {
-            Some(instance) if !self.behind || planted::is(Planted::ForgetInstance) => instance,
+            Some(instance) if !self.behind => instance,
             _ => {
                 writes.batch.put(Table::Meta, INSTANCE, fresh.0);
                 fresh

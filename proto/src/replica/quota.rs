@@ -9,7 +9,6 @@ use std::cmp::Ordering;
 use super::{CheckedSealed, Replica, ReplicaError};
 use crate::ids::OrgId;
 use crate::limits;
-use crate::planted::{self, Planted};
 use crate::record::Record;
 use crate::storage::{Storage, Table};
 
@@ -73,7 +72,7 @@ impl<S: Storage> Replica<S> {
         record: &Record,
     ) -> Result<bool, ReplicaError<S::Error>> {
         let arriving = record.key();
-        if arriving.name.is_card() || planted::is(Planted::SkipQuota) {
+        if arriving.name.is_card() {
             return Ok(false);
         }
         let Some(most) = self.quota(&record.org) else {

@@ -7,7 +7,6 @@ use minicbor::{Decode, Encode};
 use crate::card::{Card, Membership, ProvenVouch};
 use crate::certificate::{FORMAT, Rekeying};
 use crate::ids::{CharterId, InviteId, NetworkId, OrgId};
-use crate::planted::{self, Planted};
 use crate::signed::Carry;
 
 /// What one organisation's statements say of its place in one network, and of others there.
@@ -74,7 +73,7 @@ impl Standing {
             let Some(membership) = card.networks.get(network) else {
                 continue;
             };
-            if membership.epoch > standing.left_epoch || planted::is(Planted::ForgetEpoch) {
+            if membership.epoch > standing.left_epoch {
                 standing.epoch = standing.epoch.max(membership.epoch);
                 standing.add_proof(membership, network, org);
                 standing.add_word(membership, org);

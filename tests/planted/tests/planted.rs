@@ -13,7 +13,27 @@ use fingerpost_tests::sim::{Failure, Kind, Scenario, play};
 const NODES: usize = 12;
 
 /// Which seed finds which mistake, and which promise it sees broken.
-const FOUND: [(Planted, u64, Kind); 0] = [];
+const FOUND: [(Planted, u64, Kind); 19] = [
+    (Planted::SkipSignature, 1, Kind::Agreement),
+    (Planted::SkipDelegationOwner, 9, Kind::Unauthorised),
+    (Planted::SkipWindow, 1, Kind::Unauthorised),
+    (Planted::SkipStateHash, 7, Kind::Unauthorised),
+    (Planted::AcceptDominated, 0, Kind::Agreement),
+    (Planted::IgnoreSaw, 1, Kind::Loss),
+    (Planted::ForgetSaw, 1, Kind::Agreement),
+    (Planted::ForgetFlush, 10, Kind::Loss),
+    (Planted::KeepRevoked, 31, Kind::Agreement),
+    (Planted::ForgetLastRecord, 45, Kind::Unauthorised),
+    (Planted::KeepDeparted, 1, Kind::Agreement),
+    (Planted::TakeAnothersDeparture, 1, Kind::Agreement),
+    (Planted::ForgetHave, 277, Kind::Loss),
+    (Planted::ForgetLacking, 0, Kind::Agreement),
+    (Planted::KeepOldState, 0, Kind::Unauthorised),
+    (Planted::SendAgain, 5, Kind::Session),
+    (Planted::IgnoreFullDisk, 1, Kind::Store),
+    (Planted::ForgetSibling, 1, Kind::Agreement),
+    (Planted::KeepAllConcurrent, 5, Kind::Limit),
+];
 
 fn with(mistake: Option<Planted>, seed: u64) -> Option<Failure> {
     plant(mistake);

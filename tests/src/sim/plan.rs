@@ -212,7 +212,7 @@ fn orgs(random: &mut Random, nodes: usize, anchors: usize) -> Vec<OrgPlan> {
             6..9 => 2,
             _ => 3,
         };
-        let later = orgs.len() >= anchors + 1;
+        let later = orgs.len() > anchors;
         orgs.push(OrgPlan {
             nodes: of_org,
             hostile: later && random.chance(120),

@@ -225,8 +225,7 @@ impl World {
     pub(super) fn fail(&mut self, kind: Kind, what: impl Into<String>) {
         let what = what.into();
         let at_ms = self.now_ms;
-        self.failure
-            .get_or_insert_with(|| Failure { kind, what, at_ms });
+        self.failure.get_or_insert(Failure { kind, what, at_ms });
     }
 
     /// About every mean interval of a recurring event.
