@@ -30,6 +30,7 @@ pages! {
     leaving: "docs/guide/leaving.md",
     keys: "docs/guide/keys.md",
     backup: "docs/guide/backup.md",
+    erasing: "docs/guide/erasing.md",
     troubleshooting: "docs/guide/troubleshooting.md",
 }
 

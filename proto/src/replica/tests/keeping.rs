@@ -90,12 +90,7 @@ fn what_breaks_a_limit_is_not_published_and_nothing_changes() {
     let mut editor = world().replica;
     let card = Draft {
         key: founder.doc(DocName::Card),
-        state: good,
-        heads: Vec::new(),
-        generation: 0,
-        delegation: founder.delegation.clone(),
-        contains: Contained::All,
-        sealed: None,
+        ..draft(&good, founder.delegation.clone())
     };
     let refused = editor.publish(
         NOW_S,
