@@ -444,11 +444,8 @@ fn rosters(criterion: &mut Criterion) {
                 Roster::compute(&charter, &amendments, &register_of(black_box(&standings)))
             });
         });
-        let changing = standings
-            .iter()
-            .next_back()
-            .map(|(org, it)| (*org, it.clone()));
-        let (changing, mut standing) = changing.expect("there are some");
+        let changing = *standings.keys().next_back().unwrap();
+        let mut standing = standings[&changing].clone();
         group.bench_function(format!("{size} organisations, one changed"), |bencher| {
             bencher.iter(|| {
                 standing.epoch += 1;

@@ -16,7 +16,7 @@ use fingerpost_proto::charter::Charter;
 use fingerpost_proto::ids::{CharterId, DocName, InviteId, NetworkId, OrgId, RecordId};
 use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::record::{Hash, Instance};
-use fingerpost_proto::roster::{Place, Roster, Standing, Terms};
+use fingerpost_proto::roster::{Place, Register, Roster, Standing, Terms};
 use fingerpost_proto::signed::{Carry, Signed};
 use serde_json::{Value, json};
 
@@ -267,12 +267,13 @@ fn the_roster_of_a_small_world_stays_as_it_is() {
         amendment,
     } = world();
     let network = charter.network();
-    let mut standings: BTreeMap<OrgId, Standing> = cards
-        .iter()
-        .filter_map(|(org, card)| Some((*org, Standing::of(&network, org, [card], None)?)))
-        .collect();
+    let mut standings = Register::new(charter.anchors.iter().copied());
+    for (org, card) in &cards {
+        standings.set(*org, Standing::of(&network, org, [card], None));
+    }
     let left = cards[&org(0)].networks[&network].for_departure(Vec::new());
-    standings.insert(org(0), Standing::of_departure(&network, &org(0), 1, &left));
+    let left = Standing::of_departure(&network, &org(0), 1, &left);
+    standings.set(org(0), Some(left));
     let terms = Terms {
         previous: CharterId::from_bytes(*network.as_bytes()),
         vouches_needed: 1,
