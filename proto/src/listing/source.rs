@@ -13,6 +13,7 @@ use super::entities::Entity;
 use super::model::{Organization, Service};
 use super::tables::LeftOut;
 use super::tables::package;
+use crate::ids::OrgId;
 use crate::json::{self, Bounds, JsonError};
 use crate::limits::{IMPORT_MAX_BYTES, JSON_MAX_DEPTH, NAME_MAX_BYTES, TEXT_MAX_BYTES};
 
@@ -199,6 +200,16 @@ pub fn choose(
         left_out,
         notes,
     })
+}
+
+/// An organisation that has no listing yet, as its first service makes it.
+#[must_use]
+pub fn unlisted(org: &OrgId, name: &str) -> Map<String, Value> {
+    let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, org.as_bytes());
+    let mut fields = Map::new();
+    fields.insert("id".to_owned(), Value::from(id.to_string()));
+    fields.insert("name".to_owned(), Value::from(name));
+    fields
 }
 
 struct Taking {
@@ -491,6 +502,23 @@ impl Source {
             row,
         });
         true
+    }
+
+    /// Takes in another source, which is one entry (number `row`) of this one.
+    pub fn append(&mut self, other: &mut Source, row: usize) {
+        let numbers: Vec<Of> = std::mem::take(&mut other.organizations)
+            .into_iter()
+            .map(|organization| self.organization(organization))
+            .collect();
+        for mut found in std::mem::take(&mut other.services) {
+            if let Of::Organization(number) = found.of {
+                found.of = numbers.get(number).cloned().unwrap_or(Of::Importer);
+            }
+            found.row = row;
+            self.services.push(found);
+        }
+        self.left_out.append(&mut other.left_out);
+        self.notes.append(&mut other.notes);
     }
 
     /// Takes in an organisation, or finds it again by its id; what one entry says of it and another does not is kept.

@@ -3,11 +3,14 @@
 //! The proposal is a beginning that a person corrects. So it says what it left unused, and nothing is imported by a
 //! guess alone.
 
+mod words;
+
 use std::collections::BTreeMap;
 
 use super::Table;
 use super::hours;
 use super::mapping::{Column, Form, MAPPING_FORMAT, Mapping};
+use words::{is_postcode, matches, split_of, words};
 
 /// How many rows are looked at.
 const SAMPLE_ROWS: usize = 200;
@@ -566,53 +569,6 @@ impl Guessing<'_> {
         }
         self.mapping
     }
-}
-
-/// The words of a header in lower case: `areaCode`, `area_code` and `Area code` are the same.
-fn words(header: &str) -> Vec<String> {
-    let mut spaced = String::with_capacity(header.len());
-    let mut lower = false;
-    for letter in header.chars() {
-        if letter.is_uppercase() && lower {
-            spaced.push(' ');
-        }
-        lower = letter.is_lowercase();
-        match letter {
-            letter if letter.is_alphanumeric() || letter == '-' => {
-                spaced.extend(letter.to_lowercase())
-            }
-            _ => spaced.push(' '),
-        }
-    }
-    spaced.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Is this the word, or its plural, or (of a longer word) its beginning?
-fn matches(have: &str, word: &str) -> bool {
-    let have = have
-        .replace("organisation", "organization")
-        .replace("e-mail", "email");
-    let word = word
-        .replace("organisation", "organization")
-        .replace("e-mail", "email");
-    have == word
-        || have.strip_suffix('s') == Some(word.as_str())
-        || have
-            .strip_suffix("-id")
-            .is_some_and(|have| format!("{have} id") == word)
-        || (word.len() >= 6 && have.starts_with(&word))
-        || have == format!("{word}-id") && word.len() > 2
-}
-
-fn is_postcode(value: &str) -> bool {
-    crate::listing::secret::postcode(value) == Some(value.trim().len())
-}
-
-/// What separates the values of a cell, if it holds several.
-fn split_of(value: &str) -> Option<&'static str> {
-    ["\n", ";", "|"]
-        .into_iter()
-        .find(|split| value.contains(split))
 }
 
 #[cfg(test)]
