@@ -33,7 +33,8 @@ const EMPTY: &[&str] = &[
 ];
 
 /// Words in a header, each set of which means a field. The first that fits a column, and whose field is free, wins.
-/// A header fits when it has all the words of one of the alternatives, separated by `|`.
+/// A header fits when it has all the words of one of the alternatives, separated by `|`; behind `=` it
+/// must have no others.
 const RULES: &[(&str, &str)] = &[
     ("charity number|registered charity", "charity"),
     ("company number|company registration", "company"),
@@ -52,7 +53,7 @@ const RULES: &[(&str, &str)] = &[
         "organization.name",
     ),
     (
-        "charity name|service name|activity name|project name|name|title|service",
+        "charity name|service name|activity name|project name|service title|activity title|name of service|=name|=title|=service",
         "name",
     ),
     (
@@ -63,6 +64,7 @@ const RULES: &[(&str, &str)] = &[
         "display address|show address|address public|confidential|secret|address hidden",
         "confidential",
     ),
+    ("eligibility and fees", "fees_description"),
     (
         "eligib|who can|for whom|who is it for|must be one|target group|suitable for",
         "eligibility_description",
@@ -234,9 +236,13 @@ impl Guessing<'_> {
         }) == 100;
         for (alternatives, to) in RULES {
             let fits = alternatives.split('|').any(|alternative| {
-                alternative
-                    .split(' ')
-                    .all(|word| words.iter().any(|have| matches(have, word)))
+                let (alternative, whole) = match alternative.strip_prefix('=') {
+                    Some(alternative) => (alternative, true),
+                    None => (alternative, false),
+                };
+                let mut wanted = alternative.split(' ');
+                (!whole || words.len() == wanted.clone().count())
+                    && wanted.all(|word| words.iter().any(|have| matches(have, word)))
             });
             let question = matches!(*to, "confidential" | "status");
             if fits && yes_no == question && self.rule(index, to) {
