@@ -119,11 +119,18 @@ fn report(
         0 => Ok(()),
         _ => Err(CliError::Partly {
             message: match import.dry_run {
-                true => format!("{count} rows or cells would be left out."),
-                false => format!("Everything was imported but {count} rows or cells, which were left out."),
+                true => format!("{} would be left out.", parts(count)),
+                false => format!("{} left out; everything else was imported.", parts(count)),
             },
             hint: "Correct them in the source and import it again; what is there already stays as it is.".to_owned(),
         }),
+    }
+}
+
+fn parts(count: usize) -> String {
+    match count {
+        1 => "1 row or cell".to_owned(),
+        _ => format!("{count} rows or cells"),
     }
 }
 
