@@ -270,7 +270,8 @@ impl Guessing<'_> {
                 self.identity(index);
             }
             "organization.id" if index == 0 && self.mapping.id.is_empty() => self.identity(index),
-            "name" if self.is_taken("name") => return false,
+            // Ids and numbers are no names, whatever stands above them.
+            "name" if self.is_taken("name") || self.share(index, has_letters) < 50 => return false,
             "organization.name" if self.is_taken(to) => return false,
             "confidential" => {
                 let shows = self.table.header.get(index).is_some_and(|header| {
@@ -575,6 +576,10 @@ impl Guessing<'_> {
         }
         self.mapping
     }
+}
+
+fn has_letters(value: &str) -> bool {
+    value.chars().any(char::is_alphabetic)
 }
 
 #[cfg(test)]
