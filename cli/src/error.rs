@@ -7,6 +7,7 @@
 //! | 2 | usage: the command line itself is wrong |
 //! | 3 | no daemon runs |
 //! | 4 | there is no such thing |
+//! | 5 | done, but part of what was handed over was left out |
 //!
 //! Data goes to standard output and talk to standard error, so errors go to standard error: in words,
 //! or with `--json` as one line `{"format":1,"error":{"code","exit_code","message","hint"}}`.
@@ -63,6 +64,14 @@ pub(crate) enum CliError {
     /// Something that was handed over was refused; the details were printed.
     #[error("{message}")]
     Refused {
+        /// What.
+        message: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// Done, but part of what was handed over was left out; the details were printed.
+    #[error("{message}")]
+    Partly {
         /// What.
         message: String,
         /// What to do next.
@@ -129,6 +138,7 @@ impl CliError {
             Self::Answer(_) => ("bad_answer", 1),
             Self::File { .. } => ("file", 1),
             Self::Refused { .. } => ("refused", 1),
+            Self::Partly { .. } => ("partly", 5),
             Self::Stopped(_) => ("stopped", 1),
             Self::Demo { .. } => ("demo", 1),
             Self::BrokenPipe => ("broken_pipe", 0),
@@ -139,9 +149,10 @@ impl CliError {
     /// What to do next, if there is something.
     pub(crate) fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Usage { hint, .. } | Self::Refused { hint, .. } | Self::Demo { hint, .. } => {
-                hint.clone()
-            }
+            Self::Usage { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Partly { hint, .. }
+            | Self::Demo { hint, .. } => hint.clone(),
             Self::NoDaemon { home } | Self::Home(HomeError::Missing { path: home }) => format!(
                 "Start it with: fingerpostd --home {}\nFor another node, use --home DIR or set \
                  FINGERPOST_HOME.",

@@ -2,12 +2,13 @@
 //!
 //! One file a command in [`commands`]; the daemon is reached through its local API alone ([`client`]).
 //! [`error`] says which exit code and which hint belongs to which failure, [`input`] reads what people
-//! hand over, [`output`] says how things are shown, and [`demo`] starts a whole federation on this machine.
+//! hand over, [`exchange`] reads and writes foreign files, [`output`] says how things are shown, and [`demo`] starts a whole federation on this machine.
 
 mod client;
 mod commands;
 mod demo;
 mod error;
+mod exchange;
 mod input;
 mod output;
 

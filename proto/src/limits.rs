@@ -26,6 +26,16 @@ pub const REPLIES_MAX: usize = 200;
 pub const NAME_MAX_BYTES: usize = 1024;
 /// Largest listing file that `listing import` takes, in bytes.
 pub const IMPORT_MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Most rows of one table (CSV, sheet) that is imported.
+pub const TABLE_ROWS_MAX: usize = 50_000;
+/// Most columns of one table that is imported.
+pub const TABLE_COLUMNS_MAX: usize = 512;
+/// Most tables of one package that is imported.
+pub const TABLES_MAX: usize = 64;
+/// Most entities that the rows of one package are put together to; rows can stand in several places.
+pub const PACKAGE_ENTITIES_MAX: usize = 500_000;
+/// Most rows left out that an import names one by one; the others are counted.
+pub const LEFT_OUT_MAX: usize = 2_000;
 
 /// Largest record with its signature, in bytes.
 pub const RECORD_MAX_BYTES: usize = 1024;

@@ -24,6 +24,7 @@ pages! {
     readme: "README.md",
     getting_started: "docs/guide/getting-started.md",
     listing: "docs/guide/listing.md",
+    exchange: "docs/guide/exchange.md",
     searching: "docs/guide/searching.md",
     a_network_from_beginning_to_end: "docs/guide/a-network-from-beginning-to-end.md",
     joining: "docs/guide/joining.md",

@@ -2,42 +2,40 @@
 
 use clap::Subcommand;
 use fingerpost_proto::api::{Edited, History, HistoryItem, ListingView};
-use fingerpost_proto::limits;
-use fingerpost_proto::listing::EntityRef;
+use fingerpost_proto::listing::{EntityRef, FieldChange};
 use serde_json::Value;
 
 use crate::client::Target;
 use crate::commands::Context;
 use crate::error::CliError;
-use crate::input::read_input;
+use crate::exchange::{Format, write_listings};
 use crate::output::words::{ago, count, now_s};
 use crate::output::{entity_lines, json_pretty, one_line, table};
 
 /// Most changes of one kind that are written out.
 const CHANGES_MAX: usize = 20;
+/// How much is shown of a value that would change.
+const DETAIL_MAX_LETTERS: usize = 60;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Listing {
-    /// Take a listing from a file in Open Referral JSON (ORUK 3, HSDS 3)
+    /// Take a listing from a file, a package, a spreadsheet or a feed
     ///
-    /// The file holds an organisation with its services. Importing again updates services by their id
-    /// and adds new ones. A file that is wrong in any place changes nothing.
-    Import {
-        /// The file; - reads standard input
-        file: String,
-        /// Also remove services that the file does not hold
-        #[arg(long)]
-        replace: bool,
-    },
+    /// Open Referral JSON (ORUK 3, HSDS 3) and CSV packages of HSDS 1 to 3, also zipped, are read as they are; a
+    /// spreadsheet (CSV, XLSX) needs a mapping, which --guess proposes. Importing again updates services by
+    /// their id and adds new ones. Rows that cannot be read are named, and the exit code is then 5.
+    Import(super::import::Import),
     /// Show a listing
     Show {
         /// Whose, by name or id [default: this node's organisation]
         organisation: Option<String>,
     },
-    /// Print a listing in Open Referral JSON
+    /// Write a listing as Open Referral JSON, CSV package, workbook, or a page to print
     Export {
         /// Whose, by name or id [default: this node's organisation]
         organisation: Option<String>,
+        #[command(flatten)]
+        target: crate::exchange::Target,
     },
     /// Who changed what in your listing, and when; newest first
     History,
@@ -56,25 +54,18 @@ pub(crate) fn advise_undo(edited: &Edited, context: &Context) {
 
 pub(crate) async fn run(listing: Listing, context: &Context) -> Result<(), CliError> {
     match listing {
-        Listing::Import { file, replace } => {
-            let bytes = read_input(&file, limits::IMPORT_MAX_BYTES)?;
-            let target = context.target(&["listing", "import"]);
-            let target = target.with("replace", replace.then_some("true"));
-            let edited = context.client.post_bytes(&target, bytes).await?;
-            report(&edited, context)?;
-            advise_undo(&edited, context);
-            Ok(())
-        }
+        Listing::Import(import) => super::import::run(import, context).await,
         Listing::Show { organisation } => {
             let view = view(organisation, context).await?;
             context.output.emit(&view, |view| in_words(view, context))
         }
-        Listing::Export { organisation } => {
+        Listing::Export {
+            organisation,
+            target,
+        } => {
             let view = view(organisation, context).await?;
             warn_if_outdated(&view, context);
-            context
-                .output
-                .emit(&view, |view| json_pretty(&view.listing))
+            export(&view, &target, context)
         }
         Listing::History => {
             let history: History = context
@@ -95,6 +86,37 @@ pub(crate) async fn run(listing: Listing, context: &Context) -> Result<(), CliEr
     }
 }
 
+/// Writes a listing as it is wanted; without a file and in JSON, just as the API gives it.
+fn export(
+    view: &ListingView,
+    target: &crate::exchange::Target,
+    context: &Context,
+) -> Result<(), CliError> {
+    if target.output.is_none() && target.format() == Format::Json {
+        return context.output.emit(view, |view| json_pretty(&view.listing));
+    }
+    let mut organization = view.listing.clone();
+    let services = organization
+        .as_object_mut()
+        .and_then(|fields| fields.remove("services"));
+    let whole =
+        serde_json::json!({"organization": organization, "services": services.unwrap_or_default()});
+    let listing: fingerpost_proto::listing::Listing =
+        serde_json::from_value(whole).map_err(|error| CliError::Answer(error.to_string()))?;
+    let name = view.organisation.name.clone();
+    let (content, told) = write_listings(&[listing], &name, true, target)?;
+    let written = serde_json::json!({
+        "organisation": view.organisation,
+        "output": target.output.as_ref().map(|path| path.display().to_string()),
+        "content": content,
+    });
+    context
+        .output
+        .emit(&written, |_| content.clone().unwrap_or_default())?;
+    context.output.talk(&format!("Exported: {told}."));
+    Ok(())
+}
+
 async fn view(organisation: Option<String>, context: &Context) -> Result<ListingView, CliError> {
     let target = Target::new(&["listing"]).with("org", context.org_or(organisation)?);
     context.client.get(&target).await
@@ -102,14 +124,19 @@ async fn view(organisation: Option<String>, context: &Context) -> Result<Listing
 
 /// Says what an edit did; for this command and `service`.
 pub(crate) fn report(edited: &Edited, context: &Context) -> Result<(), CliError> {
-    for note in &edited.notes {
-        context.output.talk(&format!("note: {}", one_line(note)));
-    }
+    tell_notes(edited, context);
     context.output.emit(edited, edit_in_words)?;
     Ok(())
 }
 
-fn edit_in_words(edited: &Edited) -> String {
+/// Says what people should know about an edit.
+pub(crate) fn tell_notes(edited: &Edited, context: &Context) {
+    for note in &edited.notes {
+        context.output.talk(&format!("note: {}", one_line(note)));
+    }
+}
+
+pub(crate) fn edit_in_words(edited: &Edited) -> String {
     let mut text = format!(
         "{}: {}\n",
         one_line(&edited.organisation.name),
@@ -127,11 +154,9 @@ fn edit_in_words(edited: &Edited) -> String {
     let added = changes.added.iter().map(name).collect();
     let removed = changes.removed.iter().map(name).collect();
     let changed = changes.changed.iter().map(|change| {
-        format!(
-            "{}: {}",
-            name(&change.service),
-            one_line(&change.fields.join(", "))
-        )
+        let fields = one_line(&change.fields.join(", "));
+        let details: String = change.details.iter().map(detail).collect();
+        format!("{}: {fields}{details}", name(&change.service))
     });
     let changed = changed.collect();
     for (what, services) in [
@@ -152,6 +177,28 @@ fn edit_in_words(edited: &Edited) -> String {
         }
     }
     text
+}
+
+/// A field before and after, on a line of its own.
+fn detail(change: &FieldChange) -> String {
+    let text = |value: &Option<Value>| match value {
+        None => "(nothing)".to_owned(),
+        Some(Value::String(text)) => short(text),
+        Some(other) => short(&other.to_string()),
+    };
+    let (before, after) = (text(&change.before), text(&change.after));
+    format!(
+        "\n             {}: {before} -> {after}",
+        one_line(&change.field)
+    )
+}
+
+fn short(text: &str) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(DETAIL_MAX_LETTERS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
 }
 
 fn warn_if_outdated(view: &ListingView, context: &Context) {

@@ -8,9 +8,12 @@ mod close;
 mod completions;
 mod conflicts;
 mod doctor;
+mod duplicates;
 mod erase;
+mod export;
 mod found;
 mod help;
+mod import;
 mod invite;
 mod join;
 mod key;
@@ -59,7 +62,8 @@ pub(crate) struct Cli {
 }
 
 const AFTER_HELP: &str = "Data goes to standard output, everything else to standard error.\n\
-    Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no daemon runs, 4 no such thing.";
+    Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no daemon runs, 4 no such thing,\n\
+    5 done, but part of what was handed over was left out.";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -104,6 +108,10 @@ enum Command {
     Search(search::Search),
     /// Show a service or an organisation, who says so, and how old our copy is
     Show(show::Show),
+    /// Write everything that this node holds, or a part, as JSON, CSV, workbook, or a page to print
+    Export(export::Export),
+    /// What different organisations probably list twice, and why; nothing is merged
+    Duplicates(duplicates::Duplicates),
     /// Found a network
     Found(found::Found),
     /// The text that members of a network accept, and its amendments
@@ -255,6 +263,8 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Conflicts(conflicts) => conflicts::run(conflicts, context).await,
         Command::Search(search) => search::run(search, context).await,
         Command::Show(show) => show::run(show, context).await,
+        Command::Export(export) => export::run(export, context).await,
+        Command::Duplicates(duplicates) => duplicates::run(duplicates, context).await,
         Command::Found(found) => found::run(found, context).await,
         Command::Charter(charter) => charter::run(charter, context).await,
         Command::Invite(invite) => invite::run(invite, context).await,
@@ -318,6 +328,7 @@ impl Command {
             Self::Status
             | Self::Doctor(_)
             | Self::Show(_)
+            | Self::Export(_)
             | Self::Members(_)
             | Self::Waiting(_)
             | Self::Block(_)
@@ -369,6 +380,7 @@ mod tests {
             vec!["fingerpost", "--home", "x", "completions", "bash"],
             vec!["fingerpost", "demo", "--home", "x"],
             vec!["fingerpost", "help", "--org", "x"],
+            vec!["fingerpost", "export", "--org", "x"],
             vec!["fingerpost", "record", "export", "y", "--org", "x"],
             vec!["fingerpost", "--home", "x", "manpages", "man"],
             vec!["fingerpost", "waiting", "--org", "x"],

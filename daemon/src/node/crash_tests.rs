@@ -365,8 +365,10 @@ async fn a_crash_leaves_an_import_whole_or_absent() {
                 }
             }
         });
-        let imported =
-            tokio::task::block_in_place(|| node.import(&org, &large_file(), false, &by).unwrap());
+        let imported = tokio::task::block_in_place(|| {
+            node.import(&org, &large_file(), super::Importing::default(), &by)
+                .unwrap()
+        });
         over.store(true, std::sync::atomic::Ordering::SeqCst);
         assert!(imported.records.len() > 3, "{imported:?}");
         watcher.join().unwrap()

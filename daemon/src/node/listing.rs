@@ -8,6 +8,7 @@ use fingerpost_proto::documents::OwnDocument;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
 use fingerpost_proto::limits;
 use fingerpost_proto::listing::edit::{EditError, new_service, set_fields};
+use fingerpost_proto::listing::secret::{CONFIDENTIAL, Concealed, conceal};
 use fingerpost_proto::listing::shards::assign;
 use fingerpost_proto::listing::{Changes, Listing, ShardState, apply_import, diff, parse_import};
 use fingerpost_proto::replica::Replica;
@@ -42,6 +43,39 @@ impl Current {
         };
         self.shards.iter().flat_map(of).collect()
     }
+}
+
+/// How a file is imported.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Importing {
+    /// Also remove the services that the file does not hold.
+    pub replace: bool,
+    /// Change nothing, and say what would change.
+    pub dry_run: bool,
+}
+
+fn conceal_in(listing: &mut Listing) -> Vec<String> {
+    conceal(listing).iter().map(Concealed::sentence).collect()
+}
+
+/// What people should know who mark a service confidential that has been published with its place.
+const STILL_IN_HISTORY: &str = "What a service said of its place before is still in the history on your machines, which members keep \
+     sealed; let go of it with: fingerpost erase --history";
+
+/// Had a service a place in the published listing that is confidential now?
+fn is_told(before: &Listing, after: &Listing) -> bool {
+    after.services.iter().any(|service| {
+        let told = before.services.get(&service.id);
+        service.extra.get(CONFIDENTIAL).is_some()
+            && told.is_some_and(|told| !told.service_at_locations.is_empty())
+    })
+}
+
+fn too_large(error: impl std::fmt::Display) -> NodeError {
+    NodeError::bad_input(
+        format!("{error}; nothing was changed"),
+        "shorten what the message names, or leave something out",
+    )
 }
 
 fn identifier(text: &str) -> Result<Identifier, NodeError> {
@@ -134,7 +168,7 @@ impl Node {
         })
     }
 
-    /// Imports a listing file.
+    /// Imports a listing file, or shows what that would change.
     ///
     /// # Errors
     /// [`NodeError`] with line and field; nothing is changed then.
@@ -142,7 +176,7 @@ impl Node {
         &self,
         org: &OrgId,
         file: &[u8],
-        replace: bool,
+        how: Importing,
         by: &By,
     ) -> Result<Edited, NodeError> {
         let import = parse_import(file).map_err(|error| {
@@ -151,9 +185,9 @@ impl Node {
                 error.hint,
             )
         })?;
-        let notes = import.notes.clone();
-        let mut edited = self.edit_listing(org, by, "listing imported", |current| {
-            let (listing, changes) = apply_import(current, &import, replace);
+        let mut notes = import.notes.clone();
+        let edit = |current: Option<&Listing>| {
+            let (listing, changes) = apply_import(current, &import, how.replace);
             if changes.other_organization() {
                 return Err(NodeError::refused(
                     "this file is the listing of another organisation than the one that was imported before; nothing was changed",
@@ -161,9 +195,39 @@ impl Node {
                 ));
             }
             Ok(listing)
-        })?;
+        };
+        let mut edited = match how.dry_run {
+            true => self.try_edit(org, edit)?,
+            false => self.edit_listing(org, by, "listing imported", edit)?,
+        };
+        notes.append(&mut edited.notes);
         edited.notes = notes;
         Ok(edited)
+    }
+
+    /// What an edit would change, and whether the listing could then be published. Nothing is changed.
+    fn try_edit(
+        &self,
+        org: &OrgId,
+        edit: impl FnOnce(Option<&Listing>) -> Result<Listing, NodeError>,
+    ) -> Result<Edited, NodeError> {
+        let current = self.current_listing(&self.replica(), org)?;
+        let before = current.listing();
+        let mut after = edit(before.as_ref())?;
+        let notes = conceal_in(&mut after);
+        assign(&after, &current.assignment()).map_err(too_large)?;
+        let changes = match &before {
+            Some(before) => diff(before, &after).with_details(before, &after),
+            None => added(&after),
+        };
+        Ok(Edited {
+            organisation: org_ref(&self.replica(), org),
+            summary: changes.summary(),
+            changes,
+            records: Vec::new(),
+            service: None,
+            notes,
+        })
     }
 
     /// Adds a service.
@@ -271,7 +335,15 @@ impl Node {
         self.own_card(&self.replica(), org)?;
         let current = self.current_listing(&self.replica(), org)?;
         let before = current.listing();
-        let after = edit(before.as_ref())?;
+        let mut after = edit(before.as_ref())?;
+        // Whatever the edit was: what would show a confidential place is written nowhere.
+        let mut notes = conceal_in(&mut after);
+        if before
+            .as_ref()
+            .is_some_and(|before| is_told(before, &after))
+        {
+            notes.push(STILL_IN_HISTORY.to_owned());
+        }
         let changes = match &before {
             Some(before) => diff(before, &after),
             None => added(&after),
@@ -280,12 +352,7 @@ impl Node {
         let records = match changes.is_empty() && before.is_some() {
             true => Vec::new(),
             false => {
-                let shards = assign(&after, &current.assignment()).map_err(|error| {
-                    NodeError::bad_input(
-                        format!("{error}; nothing was changed"),
-                        "shorten what the message names, or leave something out",
-                    )
-                })?;
+                let shards = assign(&after, &current.assignment()).map_err(too_large)?;
                 self.publish_shards(org, &current, &shards, &format!("{what}; {summary}"), by)?
             }
         };
@@ -296,7 +363,7 @@ impl Node {
             summary,
             records,
             service: None,
-            notes: Vec::new(),
+            notes,
         })
     }
 

@@ -17,6 +17,7 @@ mod documents;
 mod ended;
 mod erase;
 mod error;
+mod exchange;
 mod feed;
 mod figures;
 mod from_backup;
@@ -65,7 +66,9 @@ pub use budgets::{
 };
 pub use documents::By;
 pub use error::NodeError;
+pub use exchange::Wanted;
 pub use gossip::Outgoing;
+pub use listing::Importing;
 pub use room::{DISK_FREE_MIN_BYTES, EDIT_FREE_MIN_BYTES};
 pub(crate) use room::{free_bytes, size_of};
 pub use scheduler::run as run_scheduler;

@@ -11,7 +11,8 @@ use fingerpost_proto::api::{
 };
 use fingerpost_proto::documents::{Conflict, OwnDocument};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
-use fingerpost_proto::listing::Changes;
+use fingerpost_proto::listing::secret::conceal_shard;
+use fingerpost_proto::listing::{Changes, ShardState};
 use fingerpost_proto::record::Hash;
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::storage::{Batch, Storage, Table};
@@ -304,6 +305,7 @@ impl Node {
             && self.check_not_moving(&replica, &key.org, key.name).is_ok();
         let mut published = Vec::new();
         if ends_it {
+            let state = conceal_merged(&mut document, key.name, state)?;
             let contains = replica.contained(&key)?;
             self.publish_document(&mut replica, key, &mut document, state, contains)?;
             published.push(key);
@@ -418,6 +420,7 @@ impl Node {
             let note = by.note(&summary);
             document.resolve(conflict, index, &note, i64::try_from(now_s()).unwrap_or(0))?;
             let state = state_of(key.name, &document.value()?)?;
+            let state = conceal_merged(&mut document, key.name, state)?;
             let contains = self.contained_by_own(&replica, &key)?;
             let record =
                 self.publish_document(&mut replica, key, &mut document, state, contains)?;
@@ -440,6 +443,28 @@ impl Node {
             "fingerpost conflicts shows those that there are",
         ))
     }
+}
+
+/// One machine may have marked a service confidential while another wrote its address: what the merge put
+/// together is not published with it. Gives the state to publish.
+fn conceal_merged(
+    document: &mut OwnDocument,
+    name: DocName,
+    state: Vec<u8>,
+) -> Result<Vec<u8>, NodeError> {
+    let DocName::Listing(shard) = name else {
+        return Ok(state);
+    };
+    let Ok(mut shown) = ShardState::parse(&state, shard) else {
+        return Ok(state);
+    };
+    if conceal_shard(&mut shown).is_empty() {
+        return Ok(state);
+    }
+    let content = serde_json::to_value(&shown).map_err(NodeError::internal)?;
+    let note = By::node()?.note("the place of a confidential service left out");
+    document.update(&content, &note, i64::try_from(now_s()).unwrap_or(0))?;
+    state_of(name, &document.value()?)
 }
 
 fn told(document: DocName, value: &serde_json::Value, conflict: Conflict) -> ConflictInfo {

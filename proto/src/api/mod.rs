@@ -12,7 +12,7 @@
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/orgs` | | [`Organisations`] |
 //! | `POST /v1/orgs` | [`CreateOrg`] | [`OrgInfo`] |
-//! | `POST /v1/listing/import?org=&replace=` | the file, as it is | [`Edited`] |
+//! | `POST /v1/listing/import?org=&replace=&dry_run=` | the file, as it is | [`Edited`] |
 //! | `GET /v1/listing?org=` | | [`ListingView`] |
 //! | `GET /v1/listing/history?org=` | | [`History`] |
 //! | `POST /v1/listing/undo?org=` | | [`Edited`] |
@@ -38,6 +38,8 @@
 //! | `POST /v1/backup/check` | [`UseBackup`] | [`BackupContents`] |
 //! | `POST /v1/backup/restore` | [`UseBackup`] | [`RestoredBackup`] |
 //! | `POST /v1/erase?org=` | [`Erase`] | [`Erased`] |
+//! | `GET /v1/export?text=&organisation=&area=&offset=` | | [`ExportPage`] |
+//! | `GET /v1/duplicates?org=` | | [`Duplicates`] |
 //! | `GET /v1/doctor` | | [`Checkup`] |
 //! | `GET /metrics` | | text in the format of Prometheus |
 //! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |
@@ -69,6 +71,7 @@
 //! A request that fails is answered with [`ApiError`] and a status of 400 (bad input), 404 (no such
 //! thing), 409 (refused as things stand), or 500 (this node's fault).
 
+mod exchange;
 mod membership;
 mod nodes;
 mod operating;
@@ -80,6 +83,7 @@ use crate::certificate::Role;
 use crate::ids::{NodeId, OrgId, RecordId};
 use crate::listing::Changes;
 
+pub use exchange::*;
 pub use membership::*;
 pub use nodes::*;
 pub use operating::*;

@@ -245,6 +245,11 @@ fn set_field(
     Ok(())
 }
 
+/// The value of a field as a text says it, checked as an edit is; for tables that are imported.
+pub(crate) fn checked_value(shape: &Shape, field: &str, text: &str) -> Result<Value, EditError> {
+    value_for(shape, field, field, text)
+}
+
 fn value_for(shape: &Shape, full: &str, field: &str, text: &str) -> Result<Value, EditError> {
     let wrong = |expected: String| EditError::WrongValue {
         field: full.to_owned(),

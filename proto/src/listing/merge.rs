@@ -8,7 +8,7 @@ use super::model::{Organization, Service};
 use super::state::Listing;
 
 /// One field of the organisation, before and after.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Name of the field.
     pub field: String,
@@ -37,6 +37,9 @@ pub struct ServiceChange {
     pub service: EntityRef,
     /// Names of the fields that differ, in order.
     pub fields: Vec<String>,
+    /// Each of them before and after; only where that was asked for ([`Changes::with_details`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<FieldChange>,
 }
 
 /// What differs between two listings.
@@ -71,6 +74,26 @@ impl Changes {
         self.organization_fields
             .iter()
             .any(|change| change.field == "id" && change.before.is_some())
+    }
+
+    /// The same changes, with what each changed field of a service said before and says now.
+    #[must_use]
+    pub fn with_details(mut self, old: &Listing, new: &Listing) -> Changes {
+        for change in &mut self.changed {
+            let before = old.services.get(&change.service.id).map(fields_of);
+            let after = new.services.get(&change.service.id).map(fields_of);
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            change.details = change
+                .fields
+                .iter()
+                .map(|field| FieldChange {
+                    field: field.clone(),
+                    before: before.get(field).cloned(),
+                    after: after.get(field).cloned(),
+                })
+                .collect();
+        }
+        self
     }
 
     /// One line for people, such as `2 services added, 1 changed, 5 as before`.
@@ -155,6 +178,7 @@ pub fn diff(old: &Listing, new: &Listing) -> Changes {
             Some(before) => changes.changed.push(ServiceChange {
                 service: reference(service),
                 fields: differing(&fields_of(before), &fields_of(service)),
+                details: Vec::new(),
             }),
         }
     }

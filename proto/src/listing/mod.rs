@@ -6,13 +6,17 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+pub mod duplicates;
 pub mod edit;
 pub mod entities;
 pub mod import;
 pub mod merge;
 pub mod model;
+pub mod secret;
 pub mod shards;
+pub mod source;
 pub mod state;
+pub mod tables;
 
 pub use entities::{Entities, Entity, Shape};
 pub use import::{Import, ImportError, parse_import};

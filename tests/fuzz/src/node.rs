@@ -66,7 +66,12 @@ impl Served {
         let org = running.node.create_org(&create, &by).unwrap().id;
         running
             .node
-            .import(&org, &listing_file(), false, &by)
+            .import(
+                &org,
+                &listing_file(),
+                fingerpost_daemon::node::Importing::default(),
+                &by,
+            )
             .unwrap();
         let found = Found {
             name: "Brixton".into(),

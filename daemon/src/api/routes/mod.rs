@@ -1,6 +1,7 @@
 //! The routes: each reads its input, calls the node, and answers in JSON.
 
 mod conflicts;
+mod exchange;
 mod membership;
 mod nodes;
 pub(super) mod operating;
@@ -21,7 +22,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{ApiFailure, Who};
-use crate::node::{By, Node, NodeError};
+use crate::node::{By, Importing, Node, NodeError};
 use crate::search::{Kind, Query as SearchQuery};
 
 pub(super) type Answer<T> = Result<Json<T>, ApiFailure>;
@@ -50,6 +51,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .merge(nodes::routes())
         .merge(membership::routes())
         .merge(conflicts::routes())
+        .merge(exchange::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .merge(operating::routes())
@@ -73,6 +75,8 @@ struct ImportParams {
     org: Option<String>,
     #[serde(default)]
     replace: bool,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Deserialize)]
@@ -138,7 +142,11 @@ async fn import(
 ) -> Answer<Edited> {
     blocking(node, move |node| {
         let org = node.own_org(params.org.as_deref())?;
-        node.import(&org, &bytes, params.replace, &By::user(who)?)
+        let how = Importing {
+            replace: params.replace,
+            dry_run: params.dry_run,
+        };
+        node.import(&org, &bytes, how, &By::user(who)?)
     })
     .await
 }
