@@ -9,6 +9,7 @@ mod completions;
 mod conflicts;
 mod doctor;
 mod erase;
+mod explain;
 mod found;
 mod help;
 mod invite;
@@ -102,6 +103,8 @@ enum Command {
     Conflicts(conflicts::Conflicts),
     /// Search everything that this node holds
     Search(search::Search),
+    /// What a term or an acronym of the field means
+    Explain(explain::Explain),
     /// Show a service or an organisation, who says so, and how old our copy is
     Show(show::Show),
     /// Found a network
@@ -254,6 +257,7 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Service(service) => service::run(service, context).await,
         Command::Conflicts(conflicts) => conflicts::run(conflicts, context).await,
         Command::Search(search) => search::run(search, context).await,
+        Command::Explain(explain) => explain::run(explain, context).await,
         Command::Show(show) => show::run(show, context).await,
         Command::Found(found) => found::run(found, context).await,
         Command::Charter(charter) => charter::run(charter, context).await,
@@ -317,6 +321,7 @@ impl Command {
             Self::Backup(backup) => backup.takes_org(),
             Self::Status
             | Self::Doctor(_)
+            | Self::Explain(_)
             | Self::Show(_)
             | Self::Members(_)
             | Self::Waiting(_)

@@ -22,6 +22,7 @@ mod figures;
 mod from_backup;
 mod gossip;
 mod kept_keys;
+mod lexicon;
 mod listing;
 mod membership;
 mod names;
@@ -32,6 +33,7 @@ mod rekey;
 mod restore;
 mod room;
 mod scheduler;
+mod searching;
 mod sessions;
 mod siblings;
 mod status;
@@ -122,6 +124,8 @@ pub struct Node {
     /// Whether an exchange was finished since the start.
     exchanged: AtomicBool,
     feeding: Mutex<()>,
+    /// The words that searches use, made anew when a charter changes.
+    lexicon: Mutex<lexicon::KeptLexicon>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Wakes the scheduler: something of ours changed, or a peer seems to know more.
     wake: Notify,
@@ -278,6 +282,7 @@ impl Node {
             closing: AtomicBool::new(false),
             exchanged: AtomicBool::new(false),
             feeding: Mutex::new(()),
+            lexicon: Mutex::default(),
             outgoing: sender,
             wake: Notify::new(),
             merging: Notify::new(),
