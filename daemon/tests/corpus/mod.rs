@@ -23,6 +23,7 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// Listings, as they came and as they can be found.
+#[allow(dead_code, reason = "each program takes what it needs of this")]
 pub(crate) struct Corpus {
     /// Every service as its file has it, by id.
     pub(crate) services: BTreeMap<String, Value>,
