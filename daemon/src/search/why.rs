@@ -136,7 +136,7 @@ mod tests {
             answers,
             [
                 "\"farsi\" as \"persian\" in the name",
-                "\"counsellor\" in the name",
+                "\"counsellor\" as \"counselling\" in the name",
                 "\"leeds\" in its places",
                 "\"harbour\" in the organisation's name",
                 "\"confidential\" in the description and other texts",

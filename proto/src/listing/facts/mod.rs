@@ -6,6 +6,8 @@
 
 mod extract;
 mod hours;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
