@@ -262,7 +262,7 @@ fn the_index_agrees_with_the_rules_alone_and_together() {
         request(|it| it.area = some("Wales")),
         request(|it| it.area = some("E12000002")),
         request(|it| it.age = Some(18)),
-        request(|it| it.people = some("ex-offenders")),
+        request(|it| it.people = some("women")),
         request(|it| it.kind_of_support = some("housing")),
         request(|it| it.kind_of_support = some("debt advice")),
         request(|it| it.language = some("English")),

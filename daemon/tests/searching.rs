@@ -144,7 +144,7 @@ async fn results_say_why_they_are_there_and_nothing_found_says_what_to_leave_out
     assert_eq!(
         why,
         [
-            "\"persian\": as \"farsi\" in the name",
+            "\"persian\": in the description and other texts",
             "\"therapist\": as \"counselling\" in the name",
             "--within 2: names no place, and serves Lambeth",
             "--area \"London\": serves Lambeth",

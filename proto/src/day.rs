@@ -80,7 +80,7 @@ pub const WEEKDAY_NAMES: [&str; 7] = [
 pub fn weekday(name: &str) -> Option<u8> {
     let name = name.trim().to_lowercase();
     let begins = |full: &&str| name.len() >= 2 && full.to_lowercase().starts_with(&name);
-    let place = WEEKDAY_NAMES.iter().position(|full| begins(&full))?;
+    let place = WEEKDAY_NAMES.iter().position(begins)?;
     u8::try_from(place).ok()
 }
 

@@ -369,7 +369,7 @@ fn cost(service: &Service, facts: &Facts) -> Option<Cost> {
         .filter_map(|option| option.amount.as_ref()?.as_f64())
         .collect();
     if !amounts.is_empty() {
-        let is_free = amounts.iter().any(|amount| *amount == 0.0);
+        let is_free = amounts.contains(&0.0);
         return Some(if is_free { Cost::Free } else { Cost::Paid });
     }
     let payers: Vec<&str> = facts.terms_of(Aspect::Payer).collect();

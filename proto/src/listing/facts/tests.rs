@@ -1,10 +1,11 @@
 //! What is taken from listings, and what is not.
 
-use super::extract::*;
 use super::*;
+use crate::limits::FACTS_PER_ENTRY_MAX;
+use crate::listing::Service;
 use crate::listing::arbitrary;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn facts(mut service: Value) -> Facts {
     service["id"] = json!("s");
