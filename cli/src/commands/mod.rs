@@ -102,7 +102,8 @@ enum Command {
     /// What two nodes of your organisation wrote differently at one time
     Conflicts(conflicts::Conflicts),
     /// Search everything that this node holds
-    Search(search::Search),
+    // Boxed: its many options would make every other command as large.
+    Search(Box<search::Search>),
     /// What a term or an acronym of the field means
     Explain(explain::Explain),
     /// Show a service or an organisation, who says so, and how old our copy is
@@ -256,7 +257,7 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Listing(listing) => listing::run(listing, context).await,
         Command::Service(service) => service::run(service, context).await,
         Command::Conflicts(conflicts) => conflicts::run(conflicts, context).await,
-        Command::Search(search) => search::run(search, context).await,
+        Command::Search(search) => search::run(*search, context).await,
         Command::Explain(explain) => explain::run(explain, context).await,
         Command::Show(show) => show::run(show, context).await,
         Command::Found(found) => found::run(found, context).await,
