@@ -27,7 +27,7 @@ use fingerpost_proto::keys::{Domain, SecretKey, verify};
 use fingerpost_proto::listing::{Organization, Service, ShardState};
 use fingerpost_proto::record::{Hash, Instance, Record, Writer};
 use fingerpost_proto::replica::{Item, Outcome, Replica};
-use fingerpost_proto::roster::{Roster, Standing, Terms};
+use fingerpost_proto::roster::{Register, Roster, Standing, Terms};
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::MemoryStorage;
 use fingerpost_proto::sync::{Incoming, Purpose, Session};
@@ -423,7 +423,15 @@ fn rosters(criterion: &mut Criterion) {
     group.sample_size(10);
     for size in [1_000, 10_000] {
         let (standings, amendments, charter) = standings(size);
-        let roster = Roster::compute(&charter, &amendments, &standings);
+        let register_of = |standings: &BTreeMap<OrgId, Standing>| {
+            let mut register = Register::new(charter.anchors.iter().copied());
+            for (org, standing) in standings {
+                register.set(*org, Some(standing.clone()));
+            }
+            register
+        };
+        let mut register = register_of(&standings);
+        let roster = Roster::compute(&charter, &amendments, &register);
         let members = roster.member_count();
         println!(
             "roster, {size} organisations: {members} members, {} texts",
@@ -431,8 +439,22 @@ fn rosters(criterion: &mut Criterion) {
         );
         assert!(members > size as usize / 2 && roster.chain().len() == 2);
         group.throughput(Throughput::Elements(u64::from(size)));
-        group.bench_function(format!("{size} organisations"), |bencher| {
-            bencher.iter(|| Roster::compute(&charter, &amendments, black_box(&standings)));
+        group.bench_function(format!("{size} organisations, from nothing"), |bencher| {
+            bencher.iter(|| {
+                Roster::compute(&charter, &amendments, &register_of(black_box(&standings)))
+            });
+        });
+        let changing = standings
+            .iter()
+            .next_back()
+            .map(|(org, it)| (*org, it.clone()));
+        let (changing, mut standing) = changing.expect("there are some");
+        group.bench_function(format!("{size} organisations, one changed"), |bencher| {
+            bencher.iter(|| {
+                standing.epoch += 1;
+                register.set(changing, Some(standing.clone()));
+                Roster::compute(&charter, &amendments, black_box(&register))
+            });
         });
     }
     group.finish();

@@ -396,6 +396,23 @@ impl Node {
         Ok(())
     }
 
+    /// Says revocations again that a thief's card has pushed off an own organisation's card: some have never heard
+    /// of them.
+    pub(super) fn say_revocations_again(&self) -> Result<(), NodeError> {
+        for org in self.own_orgs() {
+            let (unsaid, card) = {
+                let replica = self.replica();
+                (replica.unsaid_revocations(&org)?, card_of(&replica, &org))
+            };
+            let has_room = card.is_some_and(|it| it.revocations.len() < limits::REVOCATIONS_MAX);
+            if unsaid.is_empty() || !has_room || self.own_role(&org) != Role::Admin {
+                continue;
+            }
+            self.edit_card(&org, "revocations said again", &By::node()?, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
     /// Puts this node on the cards of organisations whose root key it holds and that do not name it: the key
     /// was brought here from elsewhere.
     pub(super) fn show_where_missing(&self) -> Result<(), NodeError> {

@@ -276,6 +276,7 @@ impl Node {
         self.follow_rekeyings()?;
         if self.has_heard() {
             self.show_where_missing()?;
+            self.say_revocations_again()?;
         }
         for (org, task) in self.tasks()? {
             match task {

@@ -78,11 +78,11 @@ impl<S: Storage> Replica<S> {
         if network.amendments().contains_key(id) {
             return Ok(Some(Outcome::AlreadyKnown));
         }
-        let mut accepted = network
-            .standings
-            .values()
-            .flat_map(|standing| standing.amendments.values());
-        if accepted.any(|accepted| accepted == id) {
+        let mut standings = network.standings.iter();
+        let is_accepted =
+            standings.any(|(_, it)| it.amendments.values().any(|accepted| accepted == id));
+        drop(standings);
+        if is_accepted {
             return Ok(None);
         }
         if !network.refresh().is_member(&proposer) {

@@ -52,6 +52,10 @@ impl<S: Storage> Replica<S> {
                 self.drop_document(&mut writes, key)?;
             }
             self.forget_word(&stranger, &mut writes)?;
+            // Of one that left, revocations stay: else a thief could come back in its name.
+            if stranger != org {
+                self.forget_revocations(&stranger, &mut writes)?;
+            }
         }
         self.keep_departed_node(item, &mut writes)?;
         writes.put_standing(network, org, Some(standing));

@@ -7,7 +7,7 @@ use crate::card::ProvenVouch;
 use crate::charter::Charter;
 use crate::ids::{CharterId, InviteId, OrgId};
 use crate::limits;
-use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
+use crate::roster::{Inquiry, Place, Register, Roster, Standing, Terms};
 
 /// What is remembered of a departure.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl PartialEq for Departed {
 
 pub(super) struct Network {
     pub(super) charter: Charter,
-    pub(super) standings: BTreeMap<OrgId, Standing>,
+    pub(super) standings: Register,
     pub(super) departures: BTreeMap<OrgId, Departed>,
     /// Whether this node still takes part: false once its organisations have left.
     pub(super) active: bool,
@@ -77,8 +77,8 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn new(charter: Charter) -> Self {
         Self {
+            standings: Register::new(charter.anchors.iter().copied()),
             charter,
-            standings: BTreeMap::new(),
             departures: BTreeMap::new(),
             active: true,
             amendments: BTreeMap::new(),
@@ -93,16 +93,14 @@ impl Network {
 
     /// Takes in what an organisation's statements say now.
     pub(super) fn set_standing(&mut self, org: OrgId, standing: Option<Standing>) {
-        let Some(standing) = standing else {
-            self.stale |= self.standings.remove(&org).is_some();
-            return;
-        };
-        if !self.standings.contains_key(&org) && !self.is_vouched_for(&org, &standing.vouches) {
-            self.pending += 1;
+        if let Some(standing) = &standing {
+            let is_new = self.standings.get(&org).is_none();
+            if is_new && !self.is_vouched_for(&org, &standing.vouches) {
+                self.pending += 1;
+            }
+            self.used_keys.extend(invitation_keys(standing));
         }
-        self.used_keys.extend(invitation_keys(&standing));
-        self.stale |= self.standings.get(&org) != Some(&standing);
-        self.standings.insert(org, standing);
+        self.stale |= self.standings.set(org, standing);
     }
 
     /// The amendments that are known, in force or not.
@@ -171,12 +169,12 @@ impl Network {
             let held = before.places().filter(|(_, place)| were_held(*place));
             let demoted = held.filter(|(org, _)| !self.roster.is_member(org));
             self.demoted.extend(demoted.map(|(org, _)| *org));
-            self.pending = self
-                .standings
-                .keys()
-                .filter(|org| !self.roster.is_admitted(org))
+            let heard = self.standings.iter();
+            self.pending = heard
+                .filter(|(org, _)| !self.roster.is_admitted(org))
                 .count();
-            self.used_keys = self.standings.values().flat_map(invitation_keys).collect();
+            let heard = self.standings.iter();
+            self.used_keys = heard.flat_map(|(_, it)| invitation_keys(it)).collect();
             self.computed_at = self.standings.len();
             self.stale = false;
         }
@@ -195,7 +193,7 @@ impl Network {
         org: &OrgId,
         vouches: impl FnOnce() -> Vec<ProvenVouch>,
     ) -> bool {
-        if self.pending < limits::APPLICANTS_MAX || self.standings.contains_key(org) {
+        if self.pending < limits::APPLICANTS_MAX || self.standings.get(org).is_some() {
             return true;
         }
         // Computing the roster for each card would make a join quadratic.

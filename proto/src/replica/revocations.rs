@@ -8,11 +8,11 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use super::writes::Writes;
-use super::{Entry, Kept, Replica, ReplicaError, delegation_key, node_org_key, state_key};
+use super::{Entry, Item, Kept, Replica, ReplicaError, delegation_key, node_org_key, state_key};
 use crate::card::Card;
 use crate::cbor;
 use crate::certificate::{FORMAT, Revocation};
-use crate::ids::{DocKey, NodeId, OrgId, RecordId};
+use crate::ids::{DocKey, DocName, NodeId, OrgId, RecordId};
 use crate::planted::{self, Planted};
 use crate::record::Record;
 use crate::signed::Signed;
@@ -53,6 +53,83 @@ impl<S: Storage> Replica<S> {
             .iter()
             .map(|one| one.get().clone())
             .collect())
+    }
+
+    /// The revocations of an organisation that are held here and that none of its current cards lists.
+    ///
+    /// A thief's card can take the place of the one that revokes the thief's node, and a card written after it
+    /// can take the place of both. Where that happened, only those who heard of the revocation in time know
+    /// of it, until the organisation's card says it again.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn unsaid_revocations(
+        &self,
+        org: &OrgId,
+    ) -> Result<Vec<Signed<Revocation>>, ReplicaError<S::Error>> {
+        let damaged = || ReplicaError::Damaged(Table::Revocations);
+        let mut stored = Vec::new();
+        self.storage
+            .scan(Table::Revocations, org.as_bytes(), &mut |_, bytes| {
+                stored.push(bytes.to_vec());
+                true
+            })?;
+        let mut unsaid = Vec::new();
+        for bytes in &stored {
+            let Stored(all) = cbor::from_slice(bytes).map_err(|_| damaged())?;
+            for one in &all {
+                unsaid.push(Signed::<Revocation>::from_trusted(one).map_err(|_| damaged())?);
+            }
+        }
+        if unsaid.is_empty() {
+            return Ok(unsaid);
+        }
+        let key = DocKey {
+            org: *org,
+            name: DocName::Card,
+        };
+        for item in self.items(&key)? {
+            let Item::Record {
+                state: Some(state), ..
+            } = item
+            else {
+                continue;
+            };
+            let Ok(card) = Card::parse(&state) else {
+                continue;
+            };
+            let said = card.revocations.iter();
+            let said: Vec<Revocation> = said.filter_map(|it| it.claimed().ok()).collect();
+            unsaid.retain(|one| !said.contains(one.get()));
+        }
+        Ok(unsaid)
+    }
+
+    /// Forgets what an organisation revoked that this node, which leaves, has nothing more to do with. If it comes
+    /// back, it hears of them as everybody else does: were it the only one to know of one, it would differ
+    /// from all others for ever.
+    pub(super) fn forget_revocations(
+        &self,
+        org: &OrgId,
+        writes: &mut Writes,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let mut keys = Vec::new();
+        self.storage
+            .scan(Table::Revocations, org.as_bytes(), &mut |key, _| {
+                keys.push(key.to_vec());
+                true
+            })?;
+        for key in keys {
+            let node = key.get(org.as_bytes().len()..).unwrap_or_default();
+            if let Ok(node) = <[u8; 32]>::try_from(node) {
+                let node = NodeId::from_bytes(node);
+                writes
+                    .batch
+                    .remove(Table::NodeOrgs, node_org_key(&node, org));
+            }
+            writes.batch.remove(Table::Revocations, key);
+        }
+        Ok(())
     }
 
     /// Whether no revocation stands against a record.

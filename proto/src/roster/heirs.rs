@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::known::{Known, Marks, Number};
+use super::marks::{Marks, Number};
+use super::register::Register;
 
 /// Which organisation goes on for which, and who each is now.
 #[derive(Default, Clone)]
@@ -13,47 +14,52 @@ pub(super) struct Heirs {
 }
 
 impl Heirs {
-    pub(super) fn of(next: BTreeMap<Number, Number>) -> Self {
+    /// `smaller` tells which of two organisations has the smaller id.
+    pub(super) fn of(
+        next: BTreeMap<Number, Number>,
+        smaller: impl Fn(Number, Number) -> Number,
+    ) -> Self {
         let mut heirs = Self {
             next,
             end: BTreeMap::new(),
         };
-        heirs.find_ends();
+        heirs.find_ends(smaller);
         heirs
     }
 
     /// A key that was passed on stays passed on, also when the organisation has left. Of several heirs of one
     /// key it is the smallest.
-    pub(super) fn by_key(known: &Known<'_>) -> Self {
+    pub(super) fn by_key(known: &Register) -> Self {
         let mut next = BTreeMap::new();
-        for (new, standing) in known.standings() {
+        for (new, standing) in known.rekeyed() {
             let older = standing
                 .rekeyed_from
                 .iter()
                 .filter_map(|old| known.number(old));
             for old in older.filter(|old| *old != new) {
-                next.entry(old).or_insert(new);
+                let heir = next.entry(old).or_insert(new);
+                *heir = known.smaller(*heir, new);
             }
         }
-        Self::of(next)
+        Self::of(next, |one, two| known.smaller(one, two))
     }
 
     /// With some heirs more, before whom those that were there stand back.
-    pub(super) fn and(&self, more: BTreeMap<Number, Number>) -> Self {
+    pub(super) fn and(&self, more: BTreeMap<Number, Number>, known: &Register) -> Self {
         let mut next = self.next.clone();
         next.extend(more);
-        Self::of(next)
+        Self::of(next, |one, two| known.smaller(one, two))
     }
 
     /// Without the heirs of some.
-    pub(super) fn without(&self, gone: &Marks) -> Self {
+    pub(super) fn without(&self, gone: &Marks, known: &Register) -> Self {
         let mut next = self.next.clone();
         next.retain(|old, _| !gone.has(*old));
-        Self::of(next)
+        Self::of(next, |one, two| known.smaller(one, two))
     }
 
     /// Follows each line to its end. One that goes round ends with the smallest of those it goes round by.
-    fn find_ends(&mut self) {
+    fn find_ends(&mut self, smaller: impl Fn(Number, Number) -> Number) {
         for first in self.next.keys() {
             let mut line = vec![*first];
             let end = loop {
@@ -65,7 +71,8 @@ impl Heirs {
                     break at;
                 };
                 if let Some(round) = line.iter().position(|it| it == next) {
-                    break line.iter().skip(round).min().copied().unwrap_or(at);
+                    let round = line.iter().skip(round).copied();
+                    break round.reduce(&smaller).unwrap_or(at);
                 }
                 line.push(*next);
             };
@@ -120,7 +127,7 @@ mod tests {
 
     #[test]
     fn lines_are_followed_to_their_end() {
-        let heirs = Heirs::of([(1, 2), (2, 5), (3, 5), (7, 8)].into());
+        let heirs = Heirs::of([(1, 2), (2, 5), (3, 5), (7, 8)].into(), Number::min);
         assert_eq!(
             [0, 1, 2, 3, 5, 7].map(|org| heirs.now(org)),
             [0, 5, 5, 5, 5, 8]
@@ -134,7 +141,7 @@ mod tests {
     fn a_line_that_goes_round_ends_with_the_smallest_whatever_else_there_is() {
         let round = [(4, 6), (6, 9), (9, 4), (1, 6)];
         for more in [vec![], vec![(20, 21)], vec![(0, 3), (3, 0)]] {
-            let heirs = Heirs::of(round.into_iter().chain(more).collect());
+            let heirs = Heirs::of(round.into_iter().chain(more).collect(), Number::min);
             assert_eq!([1, 4, 6, 9].map(|org| heirs.now(org)), [4; 4]);
             assert!(!heirs.is_replaced(4));
             assert_eq!(heirs.line_of(4).iter().collect::<Vec<_>>(), [1, 4, 6, 9]);

@@ -2,18 +2,18 @@
 //!
 //! The roster itself keeps only what it found. What stands behind it is computed when somebody asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::known::{Known, Number};
+use super::Roster;
+use super::marks::Number;
+use super::register::Register;
 use super::stage::Stage;
-use super::{Roster, Standing};
 use crate::ids::OrgId;
 
 /// Answers questions about one network; see [`Roster::inquire`].
 pub struct Inquiry<'a> {
     roster: &'a Roster,
-    standings: &'a BTreeMap<OrgId, Standing>,
-    known: &'a Known<'a>,
+    known: &'a Register,
     /// Before anybody was removed: the accused are judged by it.
     judging: &'a Stage<'a>,
     /// Before anybody was succeeded: heirs are chosen by it.
@@ -40,19 +40,13 @@ pub struct SuccessionVote {
 impl Roster {
     /// Lets questions be asked that need the statements themselves, which must be those that this roster
     /// was computed from. Costs as much as computing it.
-    pub fn inquire<T>(
-        &self,
-        standings: &BTreeMap<OrgId, Standing>,
-        ask: impl FnOnce(&Inquiry<'_>) -> T,
-    ) -> T {
-        let known = Known::of(standings, self.anchors.iter().copied());
+    pub fn inquire<T>(&self, known: &Register, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
         let (anchors, needed) = (known.numbers(&self.anchors), self.vouches_needed);
-        let judging = Stage::undivided(&known, &anchors, needed);
-        let choosing = Stage::with_keys_passed_on(&known, &anchors, needed);
+        let judging = Stage::undivided(known, &anchors, needed);
+        let choosing = Stage::with_keys_passed_on(known, &anchors, needed);
         ask(&Inquiry {
             roster: self,
-            standings,
-            known: &known,
+            known,
             judging: &judging,
             choosing: &choosing,
         })
@@ -68,7 +62,7 @@ impl Inquiry<'_> {
     /// Who vouches for an organisation, each once, and whether that counts: the voucher is admitted, and its
     /// invitation, if it was one, counts for this organisation.
     pub fn vouchers(&self, subject: &OrgId) -> Vec<(OrgId, bool)> {
-        let standing = self.standings.get(subject);
+        let standing = self.known.get(subject);
         let vouchers: BTreeSet<OrgId> = standing
             .into_iter()
             .flat_map(|standing| standing.vouches.iter().map(|vouch| vouch.voucher))
@@ -100,17 +94,17 @@ impl Inquiry<'_> {
 
     /// If an organisation joined with an invitation that counts for another: for which.
     pub fn invitation_used_by(&self, subject: &OrgId) -> Option<OrgId> {
-        let standing = self.standings.get(subject)?;
+        let standing = self.known.get(subject)?;
         standing.vouches.iter().find_map(|vouch| {
             let (_, key) = vouch.by_invitation?;
-            let (_, winner) = self.known.winners.get(&(vouch.voucher, key))?;
-            (winner != subject).then_some(*winner)
+            let winner = self.known.winner(&vouch.voucher, &key)?;
+            (winner != *subject).then_some(winner)
         })
     }
 
     /// Everybody to whom somebody objects, with those that go on for them.
     pub fn accused(&self) -> BTreeSet<OrgId> {
-        let accused = self.standings.values().flat_map(|it| &it.objections);
+        let accused = self.known.objecting().flat_map(|it| &it.objections);
         accused.flat_map(|org| self.line_of(org)).collect()
     }
 
@@ -122,30 +116,35 @@ impl Inquiry<'_> {
             None => BTreeSet::new(),
         };
         let line = self.line_of(accused);
-        self.standings
-            .iter()
+        let all = self.known.iter();
+        let objecting: BTreeSet<OrgId> = all
             .filter(|(org, standing)| {
                 standing.accepts()
                     && !line.contains(*org)
                     && !standing.objections.is_disjoint(&line)
             })
-            .map(|(org, _)| (*org, against.contains(org)))
-            .collect()
+            .map(|(org, _)| *org)
+            .collect();
+        let counts = |org: OrgId| (org, against.contains(&org));
+        objecting.into_iter().map(counts).collect()
     }
 
     /// With how many objections that count an organisation is removed: more than half of those who have
     /// a say in it, itself included.
     pub fn objections_needed(&self, accused: &OrgId) -> usize {
-        let judgement = |accused| self.judging.judgement(accused).1;
-        self.now(accused)
-            .map_or(1, |accused| judgement(accused) / 2 + 1)
+        let with_a_say = match self.now(accused) {
+            Some(accused) => self.judging.judgement(accused).1,
+            None => self.judging.present_voices() + 1,
+        };
+        with_a_say / 2 + 1
     }
 
     /// The claims on the places of others, by the old organisation and the one that claims.
     pub fn successions(&self) -> Vec<SuccessionVote> {
-        let claiming = self.standings.iter().filter(|(_, it)| it.accepts());
+        let claiming = self.known.claiming().filter(|(_, it)| it.accepts());
+        let claiming = claiming.filter_map(|(new, it)| Some((self.known.id(new)?, it)));
         let mut votes: Vec<SuccessionVote> = claiming
-            .flat_map(|(new, standing)| standing.claims.iter().map(move |old| (*old, *new)))
+            .flat_map(|(new, standing)| standing.claims.iter().map(move |old| (*old, new)))
             .map(|(old, new)| self.succession(&old, &new))
             .collect();
         votes.sort_by_key(|vote| (vote.old, vote.new));

@@ -27,7 +27,8 @@
 
 mod heirs;
 mod inquiry;
-mod known;
+mod marks;
+mod register;
 mod stage;
 mod standing;
 
@@ -38,9 +39,10 @@ use crate::ids::{CharterId, OrgId};
 use crate::limits;
 
 pub use inquiry::{Inquiry, SuccessionVote};
+pub use register::Register;
 pub use standing::Standing;
 
-use known::{Known, Marks, Number};
+use marks::{Marks, Number};
 use stage::Stage;
 
 /// What the roster needs of an amendment that is known, in force or not.
@@ -96,19 +98,18 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Computes the roster; a function of its arguments as sets.
+    /// Computes the roster; a function of its arguments as sets. `known` must have the charter's founders as its own.
     pub fn compute(
         charter: &Charter,
         amendments: &BTreeMap<CharterId, Terms>,
-        standings: &BTreeMap<OrgId, Standing>,
+        known: &Register,
     ) -> Self {
-        let known = Known::of(standings, charter.anchors.iter().copied());
         let mut anchors = known.numbers(&charter.anchors);
         let mut needed = charter.vouches_needed;
         let mut current = CharterId::from_bytes(*charter.network().as_bytes());
         let mut chain = vec![current];
         loop {
-            let stage = Stage::compute(&known, &anchors, needed);
+            let stage = Stage::compute(known, &anchors, needed);
             let mut tallies = BTreeMap::new();
             let mut next: Option<(CharterId, u32, Marks)> = None;
             for (id, terms) in amendments.iter().filter(|(_, it)| it.previous == current) {

@@ -5,38 +5,42 @@ use std::collections::BTreeMap;
 
 use super::Standing;
 use super::heirs::Heirs;
-use super::known::{Known, Marks, Number};
+use super::marks::{Marks, Number};
+use super::register::Register;
 use crate::ids::CharterId;
 
 /// What is computed of a stage.
 pub(super) struct Stage<'a> {
-    pub(super) known: &'a Known<'a>,
+    pub(super) known: &'a Register,
     anchors: &'a Marks,
     needed: u32,
     pub(super) admitted: Marks,
     pub(super) voice: Marks,
+    /// When each that has a voice was found to have one: whoever had enough vouches from those found before has
+    /// one without the others.
+    found_as: Vec<usize>,
     pub(super) removed: Marks,
     pub(super) heirs: Heirs,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn compute(known: &'a Known<'a>, anchors: &'a Marks, needed: u32) -> Self {
+    pub(super) fn compute(known: &'a Register, anchors: &'a Marks, needed: u32) -> Self {
         let mut stage = Self::undivided(known, anchors, needed);
         stage.removed = stage.find_removed();
         if !stage.removed.is_empty() {
             let removed = stage.removed.clone();
-            stage.heirs = stage.heirs.without(&removed);
+            stage.heirs = stage.heirs.without(&removed, known);
             stage.refresh(&removed);
         }
         stage
     }
 
     /// The stage before anybody is removed: by what it says, the accused are judged.
-    pub(super) fn undivided(known: &'a Known<'a>, anchors: &'a Marks, needed: u32) -> Self {
+    pub(super) fn undivided(known: &'a Register, anchors: &'a Marks, needed: u32) -> Self {
         let mut stage = Self::with_keys_passed_on(known, anchors, needed);
         let voted = stage.find_voted_heirs();
         if !voted.is_empty() {
-            stage.heirs = stage.heirs.and(voted);
+            stage.heirs = stage.heirs.and(voted, known);
             stage.refresh(&Marks::default());
         }
         stage
@@ -44,7 +48,7 @@ impl<'a> Stage<'a> {
 
     /// The stage that knows who changed its key, and no other heirs: by what it says, these are chosen.
     pub(super) fn with_keys_passed_on(
-        known: &'a Known<'a>,
+        known: &'a Register,
         anchors: &'a Marks,
         needed: u32,
     ) -> Self {
@@ -54,6 +58,7 @@ impl<'a> Stage<'a> {
             needed,
             admitted: Marks::default(),
             voice: Marks::default(),
+            found_as: Vec::new(),
             removed: Marks::default(),
             heirs: Heirs::by_key(known),
         };
@@ -67,22 +72,29 @@ impl<'a> Stage<'a> {
     }
 
     fn refresh(&mut self, out: &Marks) {
-        self.admitted = self.closure(self.anchors.clone(), self.needed, out, out);
-        self.voice = self.voices(out, out);
+        self.admitted = self.closure(self.anchors.clone(), self.needed, out, out).0;
+        (self.voice, self.found_as) = self.voices(out, out);
     }
 
     /// The least set that holds the seeds, heirs of those in it, and everybody for whom enough in it vouch.
-    /// `mute` vouch for nobody; `out` are never in it.
-    fn closure(&self, seeds: Marks, needed: u32, mute: &Marks, out: &Marks) -> Marks {
+    /// `mute` vouch for nobody; `out` are never in it. Answers also as the how manieth each was found.
+    fn closure(&self, seeds: Marks, needed: u32, mute: &Marks, out: &Marks) -> (Marks, Vec<usize>) {
         let mut found = seeds;
         found.retain(|org| !out.has(org));
         let mut queue: Vec<Number> = found.iter().collect();
-        let mut received: Vec<Vec<Number>> = vec![Vec::new(); self.known.len()];
+        let mut found_as = vec![0; self.known.numbered()];
+        let mut count = 0;
+        let mut note = |org: Number| {
+            count += 1;
+            found_as.get_mut(org).into_iter().for_each(|it| *it = count);
+        };
+        let mut received: Vec<Vec<Number>> = vec![Vec::new(); self.known.numbered()];
         while let Some(voucher) = queue.pop() {
             let heir = self.heirs.next(voucher);
             if let Some(heir) = heir.filter(|heir| !out.has(*heir))
                 && found.add(heir)
             {
+                note(heir);
                 queue.push(heir);
             }
             if mute.has(voucher) {
@@ -101,15 +113,17 @@ impl<'a> Stage<'a> {
                     vouchers.push(voice);
                 }
                 if vouchers.len() >= needed as usize && found.add(*subject) {
+                    note(*subject);
                     queue.push(*subject);
                 }
             }
         }
-        found
+        (found, found_as)
     }
 
-    /// Those whose word counts in votes: see the module's documentation.
-    fn voices(&self, mute: &Marks, out: &Marks) -> Marks {
+    /// Those whose word counts in votes: see the module's documentation. Answers also as the how manieth each was
+    /// found.
+    fn voices(&self, mute: &Marks, out: &Marks) -> (Marks, Vec<usize>) {
         if self.needed > 1 {
             return self.closure(self.anchors.clone(), self.needed, mute, out);
         }
@@ -128,15 +142,16 @@ impl<'a> Stage<'a> {
     /// speak. They outrank a key that was passed on, for a key may be stolen.
     fn find_voted_heirs(&self) -> BTreeMap<Number, Number> {
         let mut voted = BTreeMap::new();
-        for (new, standing) in self.known.standings().filter(|(_, it)| it.accepts()) {
+        for (new, standing) in self.known.claiming().filter(|(_, it)| it.accepts()) {
             for old in standing
                 .claims
                 .iter()
                 .filter_map(|old| self.known.number(old))
             {
-                // In the order of their ids, so the smallest of several is the one.
+                // Of several, the smallest is the one.
                 if self.admitted.has(old) && self.is_voted_heir(old, new) {
-                    voted.entry(old).or_insert(new);
+                    let heir = voted.entry(old).or_insert(new);
+                    *heir = self.known.smaller(*heir, new);
                 }
             }
         }
@@ -186,7 +201,7 @@ impl<'a> Stage<'a> {
 
     /// All accused are judged at once, by everybody else's word: being accused takes nobody's voice.
     fn find_removed(&self) -> Marks {
-        let objections = self.known.standings().flat_map(|(_, it)| &it.objections);
+        let objections = self.known.objecting().flat_map(|it| &it.objections);
         let accused: Marks = objections
             .filter_map(|accused| self.known.number(accused))
             .map(|accused| self.heirs.now(accused))
@@ -204,10 +219,9 @@ impl<'a> Stage<'a> {
     pub(super) fn judgement(&self, accused: Number) -> (Marks, usize) {
         let line = self.heirs.line_of(accused);
         let founder = line.iter().any(|org| self.anchors.has(org));
-        let leans_on = line.iter().any(|org| !self.known.given_by(org).is_empty());
-        let mut judges = match founder || !leans_on {
+        let mut judges = match founder || self.speak_without(&line) {
             true => self.voice.clone(),
-            false => self.voices(&line, &Marks::default()),
+            false => self.voices(&line, &Marks::default()).0,
         };
         judges.retain(|org| !line.has(org) && self.is_present(org));
         let names = self.known.ids(line.iter());
@@ -217,6 +231,41 @@ impl<'a> Stage<'a> {
         };
         let against = judges.iter().filter(objects).collect();
         (against, judges.count() + 1)
+    }
+
+    /// How many have a voice and are there to use it.
+    pub(super) fn present_voices(&self) -> usize {
+        self.voice
+            .iter()
+            .filter(|org| self.is_present(*org))
+            .count()
+    }
+
+    /// Whether everybody else has a voice also without the word of some, as far as can be told without finding all
+    /// voices again: everybody for whom they vouch has enough vouches from others who were found before it.
+    /// `line` is no founder's.
+    fn speak_without(&self, line: &Marks) -> bool {
+        let needed = match self.needed {
+            0 | 1 => 2,
+            needed => needed as usize,
+        };
+        let found_as = |org: Number| self.found_as.get(org).copied().unwrap_or(0);
+        let mut leaning = line.iter().flat_map(|org| self.known.given_by(org));
+        leaning.all(|subject| {
+            // Seeds were found as the zeroth.
+            if !self.voice.has(*subject) || line.has(*subject) || found_as(*subject) == 0 {
+                return true;
+            }
+            let vouchers = self.known.vouchers_of(*subject).iter();
+            let others = vouchers.filter(|it| {
+                self.voice.has(**it) && !line.has(**it) && found_as(**it) < found_as(*subject)
+            });
+            let mut others: Vec<Number> = others.map(|it| self.heirs.now(*it)).collect();
+            others.retain(|it| *it != self.heirs.now(*subject));
+            others.sort_unstable();
+            others.dedup();
+            others.len() >= needed
+        })
     }
 
     /// Who accepts an amendment of this stage's text `current`, each once, and how many have a voice in it.

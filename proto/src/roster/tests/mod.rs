@@ -56,13 +56,20 @@ fn objecting(vouchers: &[u8], to: &[u8]) -> Standing {
     }
 }
 
-fn map(standings: &[(u8, Standing)]) -> BTreeMap<OrgId, Standing> {
-    standings
-        .iter()
-        .map(|(n, standing)| (org(*n), standing.clone()))
-        .collect()
+/// A register in which an organisation's later standing takes the place of its earlier one.
+fn register(charter: &Charter, standings: impl IntoIterator<Item = (OrgId, Standing)>) -> Register {
+    let mut register = Register::new(charter.anchors.iter().copied());
+    for (org, standing) in standings {
+        register.set(org, Some(standing));
+    }
+    register
+}
+
+fn known(charter: &Charter, standings: &[(u8, Standing)]) -> Register {
+    let all = standings.iter();
+    register(charter, all.map(|(n, it)| (org(*n), it.clone())))
 }
 
 fn roster(charter: &Charter, standings: &[(u8, Standing)]) -> Roster {
-    Roster::compute(charter, &BTreeMap::new(), &map(standings))
+    Roster::compute(charter, &BTreeMap::new(), &known(charter, standings))
 }

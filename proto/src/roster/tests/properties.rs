@@ -54,8 +54,12 @@ impl World {
     }
 
     fn roster(&self) -> Roster {
-        Roster::compute(&self.charter(), &BTreeMap::new(), &self.standings())
+        compute(&self.charter(), self.standings())
     }
+}
+
+fn compute(charter: &Charter, standings: BTreeMap<OrgId, Standing>) -> Roster {
+    Roster::compute(charter, &BTreeMap::new(), &register(charter, standings))
 }
 
 proptest! {
@@ -100,7 +104,7 @@ proptest! {
             let vouchers: Vec<u8> = (100..120).filter(|m| *m != n).chain([hostile]).collect();
             standings.insert(org(n), objecting(&vouchers, &[0, 1, 2, 3, 4, 5, 6, 7, 8]));
         }
-        let after = Roster::compute(&world.charter(), &BTreeMap::new(), &standings);
+        let after = compute(&world.charter(), standings);
         for n in 100..120 {
             prop_assert_eq!(after.place_of(&org(n)), Some(Place::Applicant));
         }
@@ -118,7 +122,7 @@ proptest! {
         for n in 100..120 {
             standings.insert(org(n), objecting(&[hostile], &[0, 1, 2, 3, 4, 5, 6, 7, 8]));
         }
-        let after = Roster::compute(&world.charter(), &BTreeMap::new(), &standings);
+        let after = compute(&world.charter(), standings);
         for (org, place) in before.places() {
             prop_assert_eq!(after.place_of(org), Some(place));
         }

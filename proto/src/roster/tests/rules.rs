@@ -169,7 +169,11 @@ fn the_founder_leaves_having_objected_to_everyone_and_the_others_go_on() {
     all.push((12, standing(&[2])));
     let before = roster(&charter, &all);
     assert_eq!(before.member_count(), 11);
-    let after = Roster::compute(&charter, &[(next, terms)].into(), &map(&all));
+    let after = Roster::compute(
+        &charter,
+        &[(next, terms)].into(),
+        &super::known(&charter, &all),
+    );
     assert_eq!(after.charter_in_force(), Some(next));
     assert_eq!(after.vouches_needed(), 2);
     assert!(after.is_member(&org(11)));
@@ -192,7 +196,7 @@ fn of_rival_amendments_one_at_most_comes_into_force() {
     let known = [(text(7), terms), (text(8), terms)].into();
     let with = |choices: [u8; 3]| {
         let all: Vec<_> = (1..).zip(choices.map(accepting)).collect();
-        Roster::compute(&charter, &known, &map(&all)).charter_in_force()
+        Roster::compute(&charter, &known, &super::known(&charter, &all)).charter_in_force()
     };
     assert_eq!(with([7, 8, 9]), Some(founding(&charter)));
     assert_eq!(with([7, 8, 8]), Some(text(8)));

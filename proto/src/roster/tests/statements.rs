@@ -58,25 +58,31 @@ fn worlds() -> impl Strategy<Value = (u32, Vec<Standing>)> {
     (1u32..4, prop::collection::vec(standings(), ORGS as usize))
 }
 
-fn compute(needed: u32, all: impl Iterator<Item = (OrgId, Standing)>) -> Roster {
-    let charter = charter(&[0, 1, 2], needed);
+fn terms(charter: &Charter) -> BTreeMap<CharterId, Terms> {
     let from = |previous: CharterId, vouches_needed| Terms {
         previous,
         vouches_needed,
     };
-    let known = [
-        (text(0), from(founding(&charter), 2)),
-        (text(1), from(founding(&charter), 1)),
+    [
+        (text(0), from(founding(charter), 2)),
+        (text(1), from(founding(charter), 1)),
         (text(2), from(text(0), 1)),
-    ];
-    // What a card calls the first text stands for the founding one, whose id is a hash.
-    let named = |(org, mut standing): (OrgId, Standing)| {
-        if let Some(to) = standing.amendments.remove(&text(3)) {
-            standing.amendments.insert(founding(&charter), to);
-        }
-        (org, standing)
-    };
-    Roster::compute(&charter, &known.into(), &all.map(named).collect())
+    ]
+    .into()
+}
+
+/// What a card calls the first text stands for the founding one, whose id is a hash.
+fn named(charter: &Charter, mut standing: Standing) -> Standing {
+    if let Some(to) = standing.amendments.remove(&text(3)) {
+        standing.amendments.insert(founding(charter), to);
+    }
+    standing
+}
+
+fn compute(needed: u32, all: impl Iterator<Item = (OrgId, Standing)>) -> Roster {
+    let charter = charter(&[0, 1, 2], needed);
+    let all = all.map(|(org, it)| (org, named(&charter, it)));
+    Roster::compute(&charter, &terms(&charter), &register(&charter, all))
 }
 
 fn numbered(all: &[Standing]) -> impl DoubleEndedIterator<Item = (OrgId, Standing)> + '_ {
@@ -92,6 +98,47 @@ proptest! {
         let forwards = compute(needed, numbered(&all));
         let twice = numbered(&all).rev().chain(numbered(&all));
         prop_assert_eq!(forwards, compute(needed, twice));
+    }
+
+    /// A register that has lived through anything says what one says that was told only how things stand, to every
+    /// question.
+    #[test]
+    fn how_a_register_came_to_be_does_not_matter(
+        needed in 1u32..4,
+        changes in prop::collection::vec((0..ORGS, prop::option::weighted(0.8, standings())), 0..60),
+    ) {
+        let charter = charter(&[0, 1, 2], needed);
+        let mut lived = Register::new(charter.anchors.iter().copied());
+        let mut now = BTreeMap::new();
+        for (n, standing) in changes {
+            let standing = standing.map(|it| named(&charter, it));
+            match &standing {
+                Some(standing) => now.insert(org(n), standing.clone()),
+                None => now.remove(&org(n)),
+            };
+            lived.set(org(n), standing);
+        }
+        prop_assert_eq!(lived.len(), now.len());
+        let told = register(&charter, now.into_iter().rev());
+        let rosters = [&lived, &told].map(|it| Roster::compute(&charter, &terms(&charter), it));
+        prop_assert_eq!(&rosters[0], &rosters[1]);
+        let answers = [(&rosters[0], &lived), (&rosters[1], &told)].map(|(roster, known)| {
+            roster.inquire(known, |inquiry| {
+                let asked = |n: u8| {
+                    let n = org(n);
+                    (
+                        inquiry.vouchers(&n),
+                        inquiry.invitation_used_by(&n),
+                        inquiry.objectors(&n),
+                        inquiry.objections_needed(&n),
+                        inquiry.line_of(&n),
+                    )
+                };
+                let all: Vec<_> = (0..ORGS).map(asked).collect();
+                (all, inquiry.accused(), inquiry.successions())
+            })
+        });
+        prop_assert_eq!(&answers[0], &answers[1]);
     }
 
     /// No text comes into force without its majority, the chain ends, and a voice is a member's.

@@ -37,6 +37,10 @@ impl World {
             return;
         }
         // Nodes see to this by themselves.
+        if self.say_revocations_again(node) {
+            self.count("carry");
+            return;
+        }
         if self.random.chance(400) && self.carry(node) {
             self.count("carry");
             return;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use fingerpost_proto::ids::{CharterId, DocKey, DocName, OrgId, RecordId};
-use fingerpost_proto::replica::{Checked, Replica};
+use fingerpost_proto::replica::{Checked, Item, Replica};
 use fingerpost_proto::roster::{Place, Standing};
 
 use super::world::{Report, World};
@@ -50,6 +50,10 @@ impl World {
         let mut fault = String::new();
         for round in 1..=ROUNDS_MAX {
             self.round(round.is_multiple_of(2));
+            self.siblings_meet();
+            for node in 0..self.nodes.len() {
+                self.say_revocations_again(node);
+            }
             // Comparing costs as much as some sessions, and agreement takes its time.
             let agreed = match round > 6 && round.is_multiple_of(4) {
                 true => self.compare(),
@@ -77,6 +81,16 @@ impl World {
         for pair in order.chunks(2) {
             if let [one, two] = pair {
                 self.session(*one, *two);
+            }
+        }
+    }
+
+    /// Machines of one organisation know one another's addresses, and where their organisation has left, nobody else
+    /// speaks with them.
+    fn siblings_meet(&mut self) {
+        for org in 0..self.orgs.len() {
+            if let [one, two, ..] = self.orgs[org].nodes[..] {
+                self.session(one, two);
             }
         }
     }
@@ -156,6 +170,7 @@ impl World {
                 "\nnode {at} knows node {other} for {spoken_for:?}'s, and holds of {key:?}:"
             );
             for item in replica.items(key).expect("memory does not fail") {
+                let stated = matches!(&item, Item::Record { state: Some(_), .. });
                 let Ok(Checked::Record(checked)) = item.check() else {
                     continue;
                 };
@@ -173,7 +188,7 @@ impl World {
                 let now_s = self.clock_s(other);
                 let answer = copy.map(|mut copy| copy.receive(now_s, Checked::Record(checked)));
                 text += &format!(
-                    "\n  record {} of node {writer:?} (stolen: {stolen}) having seen {:?}; node {other} knows of {revoked:?} and answers {answer:?}",
+                    "\n  record {} (with state: {stated}) of node {writer:?} (stolen: {stolen}) having seen {:?}; node {other} knows of {revoked:?} and answers {answer:?}",
                     record.seq, record.saw
                 );
             }

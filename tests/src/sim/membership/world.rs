@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fingerpost_proto::card::{Card, Membership};
-use fingerpost_proto::certificate::{Delegation, FORMAT, Role};
+use fingerpost_proto::certificate::{Delegation, FORMAT, Revocation, Role};
 use fingerpost_proto::charter::{Charter, FORMAT as CHARTER_FORMAT};
 use fingerpost_proto::ids::{DocKey, DocName, NetworkId, NodeId, OrgId};
 use fingerpost_proto::keys::SecretKey;
@@ -381,9 +381,33 @@ impl World {
             .into_iter()
             .map(|node| Carry::new(&self.delegation(node)))
             .collect();
+        for revocation in self.unsaid_revocations(node) {
+            let is_said =
+                |it: &Carry<Revocation>| it.claimed().is_ok_and(|it| it == *revocation.get());
+            if !card.revocations.iter().any(is_said) {
+                card.revocations.push(Carry::new(&revocation));
+            }
+        }
         card.check().expect("within the limits");
         let bytes = card.to_bytes();
         self.publish(node, DocName::Card, bytes, State::Card(Box::new(card)));
+    }
+
+    fn unsaid_revocations(&self, node: usize) -> Vec<Signed<Revocation>> {
+        let org = self.orgs[self.nodes[node].org].id();
+        let unsaid = self.nodes[node].replica.unsaid_revocations(&org);
+        unsaid.expect("memory does not fail")
+    }
+
+    /// Nodes see to it by themselves that their organisation's card says all revocations.
+    pub(super) fn say_revocations_again(&mut self, node: usize) -> bool {
+        let unsaid = !self.unsaid_revocations(node).is_empty();
+        let speaks = unsaid && !self.nodes[node].stolen && self.takes_part(node);
+        if speaks {
+            let card = self.own_card(node);
+            self.publish_card(node, card);
+        }
+        speaks
     }
 
     /// Publishes, flushes, and lets it out.
