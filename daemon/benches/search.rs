@@ -7,6 +7,7 @@ use std::path::Path;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fingerpost_daemon::search::{Entry, Kind, Query, SearchIndex};
+use fingerpost_proto::listing::facts::Facts;
 
 const ORGANISATIONS: usize = 2_500;
 const SERVICES_EACH: usize = 4;
@@ -89,6 +90,7 @@ fn services(organisation: usize) -> Vec<Entry> {
                 other: vec![words(seed + 6, 10)],
                 status: Some("active".to_owned()),
                 assured_date: Some("2026-10-01".to_owned()),
+                facts: Facts::default(),
             }
         })
         .collect()

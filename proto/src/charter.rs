@@ -1,5 +1,7 @@
 //! Charters: the founding record of a network, whose hash is the network's id.
 
+pub mod directory;
+
 use minicbor::{Decode, Encode};
 
 use crate::cbor::{self, CborError};

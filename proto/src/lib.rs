@@ -93,7 +93,10 @@ pub mod card;
 pub mod cbor;
 pub mod certificate;
 pub mod charter;
+pub mod day;
 pub mod documents;
+pub mod filter;
+pub mod geography;
 pub mod ids;
 pub mod json;
 pub mod keys;
@@ -108,6 +111,8 @@ pub mod signed;
 pub mod storage;
 pub mod sync;
 pub mod ticket;
+pub mod vocabulary;
+pub mod words;
 
 #[cfg(test)]
 mod testing;

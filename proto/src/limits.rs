@@ -22,6 +22,12 @@ pub const TEXT_MAX_BYTES: usize = 64 * 1024;
 pub const ID_MAX_BYTES: usize = 128;
 /// Most replies to other organisations' notices on one board.
 pub const REPLIES_MAX: usize = 200;
+/// Farthest distance that a search may ask for, in kilometres.
+pub const WITHIN_MAX_KM: u32 = 1000;
+/// Most terms, places, points and rules of opening hours that search takes from one entry, each.
+pub const FACTS_PER_ENTRY_MAX: usize = 256;
+/// How far a rule with a number of occurrences is followed to find its last, in days.
+pub const HOURS_COUNT_MAX_DAYS: i32 = 3660;
 /// Longest name (organisation, service, network, place), in bytes of UTF-8.
 pub const NAME_MAX_BYTES: usize = 1024;
 /// Largest listing file that `listing import` takes, in bytes.
@@ -55,6 +61,10 @@ pub const CERTIFICATE_MAX_BYTES: usize = 1024;
 pub const DEPARTURE_MAX_BYTES: usize = 48 * 1024;
 /// Largest charter, in bytes of CBOR.
 pub const CHARTER_MAX_BYTES: usize = 64 * 1024;
+/// Most names, synonyms and explanations in the directory block of a charter.
+pub const DIRECTORY_ENTRIES_MAX: usize = 1024;
+/// Longest time after which a charter may call an entry stale or leave it out, in days.
+pub const DIRECTORY_DAYS_MAX: u32 = 3650;
 /// Most anchors that a charter may name.
 pub const ANCHORS_MAX: usize = 64;
 /// Most networks that one organisation may belong to.

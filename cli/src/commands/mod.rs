@@ -11,6 +11,7 @@ mod doctor;
 mod duplicates;
 mod erase;
 mod export;
+mod explain;
 mod found;
 mod help;
 mod import;
@@ -105,7 +106,10 @@ enum Command {
     /// What two nodes of your organisation wrote differently at one time
     Conflicts(conflicts::Conflicts),
     /// Search everything that this node holds
-    Search(search::Search),
+    // Boxed: its many options would make every other command as large.
+    Search(Box<search::Search>),
+    /// What a term or an acronym of the field means
+    Explain(explain::Explain),
     /// Show a service or an organisation, who says so, and how old our copy is
     Show(show::Show),
     /// Write everything that this node holds, or a part, as JSON, CSV, workbook, or a page to print
@@ -261,7 +265,8 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Listing(listing) => listing::run(listing, context).await,
         Command::Service(service) => service::run(service, context).await,
         Command::Conflicts(conflicts) => conflicts::run(conflicts, context).await,
-        Command::Search(search) => search::run(search, context).await,
+        Command::Search(search) => search::run(*search, context).await,
+        Command::Explain(explain) => explain::run(explain, context).await,
         Command::Show(show) => show::run(show, context).await,
         Command::Export(export) => export::run(export, context).await,
         Command::Duplicates(duplicates) => duplicates::run(duplicates, context).await,
@@ -327,6 +332,7 @@ impl Command {
             Self::Backup(backup) => backup.takes_org(),
             Self::Status
             | Self::Doctor(_)
+            | Self::Explain(_)
             | Self::Show(_)
             | Self::Export(_)
             | Self::Members(_)

@@ -11,7 +11,7 @@ use crate::output::{entity_lines, one_line};
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// Id of a service or an organisation, as `search` prints it
+    /// Id of a service, an organisation or a notice, as `search` prints it
     id: String,
 }
 
@@ -29,6 +29,7 @@ fn in_words(entry: &EntryView, now_s: u64) -> String {
     let kind = match entry.kind {
         EntryKind::Service => "Service",
         EntryKind::Organisation => "Organisation",
+        EntryKind::Notice => "Notice",
     };
     let mut text = format!("{kind} {}\n", one_line(&entry.id));
     text.push_str(&before_all_else(entry));

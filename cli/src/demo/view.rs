@@ -131,10 +131,7 @@ pub(super) async fn same_answer(nodes: &[Node], text: &str) -> Result<SearchPage
     };
     let pages = in_parallel(AT_A_TIME, nodes.iter().map(ask)).await?;
     let mut pages = pages.into_iter();
-    let first = pages.next().unwrap_or(SearchPage {
-        total: 0,
-        results: Vec::new(),
-    });
+    let first = pages.next().unwrap_or_default();
     for (at, page) in pages.enumerate() {
         if page.total != first.total || ids(&page.results) != ids(&first.results) {
             return Err(failed(format!(

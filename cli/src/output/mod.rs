@@ -5,6 +5,7 @@
 //! could drive a terminal.
 
 mod content;
+mod csv;
 pub(crate) mod qr;
 mod table;
 pub(crate) mod words;
@@ -15,6 +16,7 @@ use fingerpost_proto::api::FORMAT;
 use serde::Serialize;
 
 pub(crate) use content::entity_lines;
+pub(crate) use csv::csv_row;
 pub(crate) use table::table;
 
 use crate::error::CliError;

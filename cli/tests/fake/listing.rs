@@ -129,7 +129,11 @@ fn page() -> api::SearchPage {
             organisation: org(),
             status: Some("active".into()),
             assured_date: None,
+            stale: false,
+            distance_m: None,
+            why: Vec::new(),
         }],
+        ..api::SearchPage::default()
     }
 }
 

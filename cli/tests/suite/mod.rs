@@ -6,6 +6,7 @@ mod manpages;
 mod membership;
 mod nodes;
 mod operating;
+mod search;
 mod succession;
 mod terminal;
 

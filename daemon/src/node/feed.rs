@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
+use fingerpost_proto::board::{BoardState, Notice};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
+use fingerpost_proto::listing::facts::Facts;
+use fingerpost_proto::listing::{Service, ShardState};
 use fingerpost_proto::replica::{Change, Replica};
 
 use super::listing::shard_of;
 use super::names::card_of;
 use super::{Node, lock};
-use crate::search::{Entry, Kind, SearchError, entries_of};
+use crate::search::{
+    Entry, Kind, SearchError, entries_with, names_parents_elsewhere, notice_entries,
+    parents_elsewhere,
+};
 use crate::store::SledStorage;
 
 /// How many changes the journal holds before it is shortened.
@@ -62,6 +68,7 @@ impl Node {
             .into_iter()
             .flat_map(|key| self.affected(key))
             .collect();
+        keys.extend(self.strands_elsewhere(&keys));
         let ends = followed.concerned.iter();
         keys.extend(ends.flat_map(|org| self.documents_with_card(org)));
         self.index_documents(&keys, &followed.names);
@@ -94,6 +101,8 @@ impl Node {
             .into_iter()
             .flat_map(|key| self.affected(key))
             .collect();
+        let mut keys = keys;
+        keys.extend(self.strands_elsewhere(&keys));
         for chunk in keys.into_iter().collect::<Vec<_>>().chunks(64) {
             let _turn = lock(&self.feeding);
             let cards = chunk.iter().filter(|key| key.name.is_card());
@@ -109,6 +118,29 @@ impl Node {
         if let Err(error) = self.index.flush() {
             tracing::error!("{error}");
         }
+    }
+
+    /// Shards that hold strands of services in other shards, of organisations of whose listing a shard changed: what is
+    /// found of a strand depends on its parent service.
+    fn strands_elsewhere(&self, changed: &BTreeSet<DocKey>) -> Vec<DocKey> {
+        let is_shard = |key: &&DocKey| matches!(key.name, DocName::Listing(_));
+        let orgs: BTreeSet<OrgId> = changed.iter().filter(is_shard).map(|key| key.org).collect();
+        let replica = self.replica();
+        let mut found = Vec::new();
+        for org in orgs {
+            let shards: Vec<DocKey> = replica
+                .documents_of(&org)
+                .filter(|key| is_shard(&key))
+                .collect();
+            let others = shards
+                .iter()
+                .filter(|key| shards.len() > 1 && !changed.contains(key));
+            found.extend(others.filter(|key| {
+                let shown = replica.shown(key).ok().flatten();
+                shown.is_some_and(|shown| names_parents_elsewhere(key.name, &shown.state))
+            }));
+        }
+        found
     }
 
     /// The name on the card stands on every entry, and the organisation's entry is made from the first
@@ -157,7 +189,7 @@ impl Node {
     }
 
     /// What can be found of a document.
-    fn entries(
+    pub(super) fn entries(
         &self,
         replica: &Replica<SledStorage>,
         key: &DocKey,
@@ -205,7 +237,12 @@ fn all_entries(
     let org = key.org.to_string();
     match key.name {
         DocName::Listing(_) => match shard_of(replica, key) {
-            Some(state) => entries_of(&org, &key.name.to_string(), organisation_name, &state),
+            Some(state) => {
+                let parents = parents(replica, key, &state);
+                let elsewhere = |id: &str| parents.get(id).cloned();
+                let document = key.name.to_string();
+                entries_with(&org, &document, organisation_name, &state, &elsewhere)
+            }
             None => Vec::new(),
         },
         DocName::Card => {
@@ -218,8 +255,46 @@ fn all_entries(
                 _ => Vec::new(),
             }
         }
-        DocName::Board => Vec::new(),
+        DocName::Board => {
+            let networks: Vec<_> = replica.networks().map(|(id, _)| id).collect();
+            let is_meant = |notice: &Notice| {
+                let meant = |text: &String| networks.iter().any(|network| network.matches(text));
+                notice.networks.is_empty() || notice.networks.iter().any(meant)
+            };
+            let shown = replica.shown(key).ok().flatten();
+            let board = shown.and_then(|shown| BoardState::parse(&shown.state).ok());
+            let document = key.name.to_string();
+            board.map_or_else(Vec::new, |board| {
+                notice_entries(&org, &document, organisation_name, &board, &is_meant)
+            })
+        }
     }
+}
+
+/// The services of other shards to which strands of this one belong.
+fn parents(
+    replica: &Replica<SledStorage>,
+    key: &DocKey,
+    state: &ShardState,
+) -> BTreeMap<String, Service> {
+    let mut wanted: BTreeSet<&str> = parents_elsewhere(state).collect();
+    let mut found = BTreeMap::new();
+    if wanted.is_empty() {
+        return found;
+    }
+    for other in replica.documents_of(&key.org).filter(|other| other != key) {
+        let Some(state) = shard_of(replica, &other) else {
+            continue;
+        };
+        wanted.retain(|id| match state.services.get(id) {
+            Some(service) => {
+                found.insert((*id).to_owned(), service.clone());
+                false
+            }
+            None => true,
+        });
+    }
+    found
 }
 
 fn card_entry(org: String, card: fingerpost_proto::card::Card) -> Entry {
@@ -240,5 +315,6 @@ fn card_entry(org: String, card: fingerpost_proto::card::Card) -> Entry {
         other: card.aliases.iter().cloned().chain(numbers).collect(),
         status: None,
         assured_date: None,
+        facts: Facts::default(),
     }
 }

@@ -23,6 +23,7 @@ mod figures;
 mod from_backup;
 mod gossip;
 mod kept_keys;
+mod lexicon;
 mod listing;
 mod membership;
 mod names;
@@ -33,6 +34,7 @@ mod rekey;
 mod restore;
 mod room;
 mod scheduler;
+mod searching;
 mod sessions;
 mod siblings;
 mod status;
@@ -125,6 +127,8 @@ pub struct Node {
     /// Whether an exchange was finished since the start.
     exchanged: AtomicBool,
     feeding: Mutex<()>,
+    /// The words that searches use, made anew when a charter changes.
+    lexicon: Mutex<lexicon::KeptLexicon>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Wakes the scheduler: something of ours changed, or a peer seems to know more.
     wake: Notify,
@@ -281,6 +285,7 @@ impl Node {
             closing: AtomicBool::new(false),
             exchanged: AtomicBool::new(false),
             feeding: Mutex::new(()),
+            lexicon: Mutex::default(),
             outgoing: sender,
             wake: Notify::new(),
             merging: Notify::new(),

@@ -1,6 +1,7 @@
 //! Reading the merged view: search, and what stands behind a result.
 
 use fingerpost_proto::api::{EntryKind, EntryView, ListingView, SearchPage, SearchResult};
+use fingerpost_proto::board::BoardState;
 use fingerpost_proto::card::Card;
 use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
 use fingerpost_proto::listing::{Listing, ShardState};
@@ -19,10 +20,11 @@ fn entry_kind(kind: Kind) -> EntryKind {
     match kind {
         Kind::Service => EntryKind::Service,
         Kind::Organisation => EntryKind::Organisation,
+        Kind::Notice => EntryKind::Notice,
     }
 }
 
-fn result(hit: Hit) -> Option<SearchResult> {
+pub(super) fn result(hit: Hit) -> Option<SearchResult> {
     let organisation = fingerpost_proto::api::OrgRef {
         id: hit.org.parse().ok()?,
         name: hit.organisation_name,
@@ -34,6 +36,9 @@ fn result(hit: Hit) -> Option<SearchResult> {
         organisation,
         status: hit.status,
         assured_date: hit.assured_date,
+        stale: false,
+        distance_m: None,
+        why: Vec::new(),
     })
 }
 
@@ -50,6 +55,7 @@ impl Node {
         Ok(SearchPage {
             total: page.total,
             results: page.results.into_iter().filter_map(result).collect(),
+            ..SearchPage::default()
         })
     }
 
@@ -299,12 +305,18 @@ struct Found {
 }
 
 fn content_of(id: &str, kind: Kind, name: DocName, shown: &Shown) -> Option<Value> {
-    let DocName::Listing(shard) = name else {
-        return serde_json::from_slice(&shown.state).ok();
+    let shard = match name {
+        DocName::Listing(shard) => shard,
+        DocName::Card => return serde_json::from_slice(&shown.state).ok(),
+        DocName::Board => {
+            let board = BoardState::parse(&shown.state).ok()?;
+            return serde_json::to_value(board.notices.get(id)?).ok();
+        }
     };
     let state = ShardState::parse(&shown.state, shard).ok()?;
     match kind {
         Kind::Service => serde_json::to_value(state.services.get(id)?).ok(),
         Kind::Organisation => serde_json::to_value(state.organization?).ok(),
+        Kind::Notice => None,
     }
 }

@@ -1,13 +1,13 @@
 //! What can be found of a listing: its services, and the organisation itself.
 
+use fingerpost_proto::board::{BoardState, Notice};
+use fingerpost_proto::ids::DocName;
+use fingerpost_proto::listing::facts::{Facts, PARENT_FIELD};
 use fingerpost_proto::listing::model::{Address, Attribute, Location, ServiceArea};
 use fingerpost_proto::listing::{Entities, Organization, Service, ShardState};
 use serde_json::Value;
 
 use super::{Entry, Kind};
-
-/// The field of a strand that names the service it belongs to.
-const PARENT_FIELD: &str = "x_parent_service";
 
 /// The entries of one shard of a listing.
 ///
@@ -15,9 +15,7 @@ const PARENT_FIELD: &str = "x_parent_service";
 /// `organisation_name` is shown with its services; shards other than the first do not hold it, so when it
 /// changes the entries of all shards change.
 ///
-/// A strand that stands in the same shard as its parent service can be found by the parent's taxonomy
-/// terms too. Other shards are not looked at: what an entry holds must not depend on which shard
-/// arrived first.
+/// A strand whose parent service stands in another shard says what it says alone: see [`entries_with`].
 #[must_use]
 pub fn entries_of(
     org: &str,
@@ -25,7 +23,88 @@ pub fn entries_of(
     organisation_name: &str,
     state: &ShardState,
 ) -> Vec<Entry> {
-    let blank = || Entry {
+    entries_with(org, document, organisation_name, state, &|_| None)
+}
+
+/// Like [`entries_of`], and `elsewhere` gives services of the same organisation that stand in other shards.
+///
+/// A strand can be found by its parent's taxonomy terms too, and takes from it what it does not say itself. So what
+/// this gives changes with the parent's shard, and the caller indexes this one again when that one changes.
+#[must_use]
+pub fn entries_with(
+    org: &str,
+    document: &str,
+    organisation_name: &str,
+    state: &ShardState,
+    elsewhere: &dyn Fn(&str) -> Option<Service>,
+) -> Vec<Entry> {
+    let blank = || blank(org, document, organisation_name);
+    let organisation = state
+        .organization
+        .iter()
+        .map(|organization| organisation_entry(organization, blank()));
+    let services = state.services.iter().map(|service| {
+        let id = parent_of(service);
+        let here = id.and_then(|id| state.services.get(id)).cloned();
+        let parent = here.or_else(|| elsewhere(id?));
+        service_entry(service, parent.as_ref(), blank())
+    });
+    organisation.chain(services).collect()
+}
+
+/// The id of the service of which this one is a strand.
+fn parent_of(service: &Service) -> Option<&str> {
+    service.extra.get(PARENT_FIELD).and_then(Value::as_str)
+}
+
+/// The ids of services that strands of this shard belong to and that stand in another.
+pub(crate) fn parents_elsewhere(state: &ShardState) -> impl Iterator<Item = &str> {
+    let parents = state.services.iter().filter_map(parent_of);
+    parents.filter(|id| !state.services.contains(id))
+}
+
+/// Whether a shard, as it is stored, has strands of services in other shards.
+pub(crate) fn names_parents_elsewhere(name: DocName, state: &[u8]) -> bool {
+    let DocName::Listing(shard) = name else {
+        return false;
+    };
+    // Most listings have no strands, and reading the whole of a shard costs more than looking for the word.
+    let field = PARENT_FIELD.as_bytes();
+    state.windows(field.len()).any(|part| part == field)
+        && ShardState::parse(state, shard)
+            .is_ok_and(|state| parents_elsewhere(&state).next().is_some())
+}
+
+/// The notices of a board that are still open. One that has expired is indexed and not shown, so that nothing has to
+/// happen at midnight; `is_meant` says whether a notice is meant for a network of this node's.
+#[must_use]
+pub fn notice_entries(
+    org: &str,
+    document: &str,
+    organisation_name: &str,
+    board: &BoardState,
+    is_meant: &dyn Fn(&Notice) -> bool,
+) -> Vec<Entry> {
+    let open = board
+        .notices
+        .iter()
+        .filter(|notice| !notice.closed && is_meant(notice));
+    open.map(|notice| Entry {
+        id: notice.id.clone(),
+        kind: Kind::Notice,
+        name: notice.title.clone(),
+        description: plain(notice.text.as_deref()),
+        terms: vec![notice.kind.to_string()],
+        places: notice.areas.clone(),
+        other: notice.languages.clone(),
+        facts: Facts::of_notice(notice),
+        ..blank(org, document, organisation_name)
+    })
+    .collect()
+}
+
+fn blank(org: &str, document: &str, organisation_name: &str) -> Entry {
+    Entry {
         id: String::new(),
         kind: Kind::Service,
         org: org.to_owned(),
@@ -38,16 +117,8 @@ pub fn entries_of(
         other: Vec::new(),
         status: None,
         assured_date: None,
-    };
-    let organisation = state
-        .organization
-        .iter()
-        .map(|organization| organisation_entry(organization, blank()));
-    let services = state
-        .services
-        .iter()
-        .map(|service| service_entry(service, &state.services, blank()));
-    organisation.chain(services).collect()
+        facts: Facts::default(),
+    }
 }
 
 fn organisation_entry(organization: &Organization, blank: Entry) -> Entry {
@@ -56,6 +127,7 @@ fn organisation_entry(organization: &Organization, blank: Entry) -> Entry {
         kind: Kind::Organisation,
         name: organization.name.clone(),
         description: plain(organization.description.as_deref()),
+        facts: Facts::of_organisation(organization),
         ..blank
     };
     entry.other.extend(organization.alternate_name.clone());
@@ -73,13 +145,14 @@ fn organisation_entry(organization: &Organization, blank: Entry) -> Entry {
     entry
 }
 
-fn service_entry(service: &Service, siblings: &Entities<Service>, blank: Entry) -> Entry {
+fn service_entry(service: &Service, parent: Option<&Service>, blank: Entry) -> Entry {
     let mut entry = Entry {
         id: service.id.clone(),
         name: service.name.clone(),
         description: plain(service.description.as_deref()),
         status: service.status.clone(),
         assured_date: service.assured_date.clone(),
+        facts: Facts::of_service(service, parent),
         ..blank
     };
     let prose = [
@@ -110,8 +183,7 @@ fn service_entry(service: &Service, siblings: &Entities<Service>, blank: Entry) 
             add_location(&mut entry, location);
         }
     }
-    let parent = service.extra.get(PARENT_FIELD).and_then(Value::as_str);
-    if let Some(parent) = parent.and_then(|id| siblings.get(id)) {
+    if let Some(parent) = parent {
         add_terms(&mut entry.terms, &parent.attributes);
     }
     entry

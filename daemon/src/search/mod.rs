@@ -12,29 +12,41 @@
 //! Architecture invariant: nothing but this module reads or writes the index's directory, and nothing
 //! is kept in it that the store does not hold.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, io};
 
+use fingerpost_proto::day::Day;
+use fingerpost_proto::filter::Filter;
+use fingerpost_proto::geography::Point;
+use fingerpost_proto::listing::facts::Facts;
+use fingerpost_proto::vocabulary::Vocabulary;
 use serde::{Deserialize, Serialize};
-use tantivy::{IndexReader, Term};
+use tantivy::IndexReader;
 
 mod batch;
 mod directory;
 mod entries;
+mod matching;
+mod numbers;
 mod open;
 mod query;
 mod rank;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod why;
 mod words;
 mod writer;
 
-pub use entries::entries_of;
+pub use entries::{entries_of, entries_with, notice_entries};
+pub(crate) use entries::{names_parents_elsewhere, parents_elsewhere};
 use query::Wanted;
-use schema::Fields;
+use rank::{Plan, Ranked};
+use schema::{FACET_PARTS, Fields};
+pub use why::words_found;
 
 /// The most results that one search gives.
 pub const RESULTS_LIMIT: usize = 1_000;
@@ -53,6 +65,8 @@ pub enum Kind {
     Service,
     /// An organisation.
     Organisation,
+    /// A notice on a board.
+    Notice,
 }
 
 impl Kind {
@@ -62,20 +76,21 @@ impl Kind {
         match self {
             Kind::Service => "service",
             Kind::Organisation => "organisation",
+            Kind::Notice => "notice",
         }
     }
 
     /// The kind that [`Kind::as_str`] writes as `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Kind> {
-        [Kind::Service, Kind::Organisation]
+        [Kind::Service, Kind::Organisation, Kind::Notice]
             .into_iter()
             .find(|kind| kind.as_str() == name)
     }
 }
 
 /// One thing that can be found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The service's id; for an organisation its Fingerpost id, as in `org`.
     pub id: String,
@@ -101,10 +116,12 @@ pub struct Entry {
     pub status: Option<String>,
     /// The day on which somebody last confirmed it, as written in the listing.
     pub assured_date: Option<String>,
+    /// What it can be filtered and counted by.
+    pub facts: Facts,
 }
 
 /// A search.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Query {
     /// Words that must all be there, in any form; `"quoted words"` in that order; `begin*`. Without
     /// text everything is found, in order of names.
@@ -117,13 +134,32 @@ pub struct Query {
     pub limit: usize,
     /// How many results are left out before them.
     pub offset: usize,
+    /// Only entries that pass each of these.
+    pub filters: Vec<Filter>,
+    /// Nearer entries rank higher: from where, and beyond which distance, in metres, no more is lost.
+    pub near: Option<(Point, u32)>,
+    /// Entries confirmed before this day are stale and rank lower, as do those that nobody confirmed or that have
+    /// ended. Without it, nothing of this counts.
+    pub stale_before: Option<Day>,
+    /// Entries confirmed before this day are left out, and counted in [`Page::hidden`].
+    pub hide_before: Option<Day>,
+    /// Entries whose last day is before this one are left out.
+    pub today: Option<Day>,
+    /// Whether [`Page::facets`] is wanted.
+    pub facets: bool,
+    /// Where synonyms of the words come from, if they count.
+    pub vocabulary: Option<Arc<Vocabulary>>,
 }
 
 /// One page of the results of a search.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Page {
     /// How many entries were found in all.
     pub total: usize,
+    /// How many more there are that nobody has confirmed for long.
+    pub hidden: usize,
+    /// By group and name, how many of the entries found say so.
+    pub facets: BTreeMap<(String, String), u64>,
     /// Those of this page, the best first.
     pub results: Vec<Hit>,
 }
@@ -146,6 +182,8 @@ pub struct Hit {
     /// How well it matches, in thousandths of a point; 0 when no text was asked for. Comparable only
     /// within one search.
     pub score_milli: u64,
+    /// How far its nearest place is from the one asked for, in metres.
+    pub distance_m: Option<u32>,
     /// The beginning of the description, on one line.
     pub snippet: Option<String>,
     /// See [`Entry::status`].
@@ -412,14 +450,13 @@ impl SearchIndex {
         let mut analyser = words::analyser();
         let wanted = query::parse(&mut analyser, query.text.as_deref().unwrap_or_default())?;
         let clauses = match wanted {
-            Wanted::Nothing => {
-                return Ok(Page {
-                    total: 0,
-                    results: Vec::new(),
-                });
-            }
+            Wanted::Nothing => return Ok(Page::default()),
             Wanted::Everything => Vec::new(),
             Wanted::All(clauses) => clauses,
+        };
+        let synonyms = match &query.vocabulary {
+            Some(vocabulary) => query::synonyms(&mut analyser, &clauses, vocabulary),
+            None => vec![Vec::new(); clauses.len()],
         };
         let fields = &self.inner.fields;
         let kind = query.kind.map(|kind| fields.kind_term(kind));
@@ -427,8 +464,18 @@ impl SearchIndex {
             .organisation
             .as_deref()
             .map(|org| fields.org_term(org));
-        let filters: Vec<Term> = kind.into_iter().chain(organisation).collect();
-        self.page(&filters, &clauses, query.offset, query.limit)
+        self.page(&Plan {
+            keys: kind.into_iter().chain(organisation).collect(),
+            filters: query.filters.clone(),
+            clauses: clauses.into_iter().zip(synonyms).collect(),
+            offset: query.offset,
+            limit: query.limit,
+            near: query.near,
+            stale_before: query.stale_before,
+            hide_before: query.hide_before,
+            today: query.today,
+            facets: query.facets,
+        })
     }
 
     /// All entries with this id: usually one, but nothing keeps two organisations from using the same.
@@ -436,8 +483,12 @@ impl SearchIndex {
     /// # Errors
     /// [`SearchError::Damaged`].
     pub fn lookup(&self, id: &str) -> Result<Vec<Hit>, SearchError> {
-        let filter = self.inner.fields.id_term(id);
-        Ok(self.page(&[filter], &[], 0, RESULTS_LIMIT)?.results)
+        let plan = Plan {
+            keys: vec![self.inner.fields.id_term(id)],
+            limit: RESULTS_LIMIT,
+            ..Plan::default()
+        };
+        Ok(self.page(&plan)?.results)
     }
 
     /// Counts for `status`.
@@ -449,7 +500,7 @@ impl SearchIndex {
         guarded(|| {
             let searcher = self.inner.reader.searcher();
             let count =
-                |kind: Kind| rank::live_count(&searcher, &self.inner.fields.kind_term(kind));
+                |kind: Kind| matching::live_count(&searcher, &self.inner.fields.kind_term(kind));
             Ok(Stats {
                 services: count(Kind::Service)?,
                 organisations: count(Kind::Organisation)?,
@@ -459,26 +510,32 @@ impl SearchIndex {
         })
     }
 
-    fn page(
-        &self,
-        filters: &[Term],
-        clauses: &[query::Clause],
-        offset: usize,
-        limit: usize,
-    ) -> Result<Page, SearchError> {
+    fn page(&self, plan: &Plan) -> Result<Page, SearchError> {
         let fields = &self.inner.fields;
         guarded(|| {
             let searcher = self.inner.reader.searcher();
-            let ranked = rank::rank(&searcher, fields, filters, clauses, offset, limit)?;
-            let mut results = Vec::with_capacity(ranked.page.len());
-            for (score, address) in ranked.page {
-                let hit = fields.hit(searcher.doc(address)?, u64::from(score));
+            let Ranked {
+                total,
+                hidden,
+                page,
+                facets,
+            } = rank::rank(&searcher, fields, plan)?;
+            let mut results = Vec::with_capacity(page.len());
+            for found in page {
+                let document = searcher.doc(found.address)?;
+                let hit = fields.hit(document, u64::from(found.points), found.distance_m);
                 results.push(
                     hit.ok_or_else(|| SearchError::Damaged("an entry is incomplete".to_owned()))?,
                 );
             }
+            let facets = facets.into_iter().filter_map(|(name, count)| {
+                let (group, name) = name.split_once(FACET_PARTS)?;
+                Some(((group.to_owned(), name.to_owned()), count))
+            });
             Ok(Page {
-                total: ranked.total,
+                total,
+                hidden,
+                facets: facets.collect(),
                 results,
             })
         })

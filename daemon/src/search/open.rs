@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Goes up with every change to what is indexed and how: an index of another version is made anew.
-pub(super) const INDEX_VERSION: u32 = 1;
+pub(super) const INDEX_VERSION: u32 = 2;
 
 /// Blocks of stored texts kept unpacked for each part of the index: results of one page lie apart, so
 /// more would only hold memory.

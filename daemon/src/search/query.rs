@@ -1,9 +1,16 @@
 //! What was asked, taken apart: words, "phrases" and prefixes*.
 
+use fingerpost_proto::vocabulary::Vocabulary;
 use tantivy::tokenizer::TextAnalyzer;
 
 use super::words::{self, Word};
 use super::{QUERY_LIMIT_CHARS, QUERY_LIMIT_WORDS, SearchError};
+
+/// The longest run of words whose synonyms are looked for.
+const SYNONYM_LIMIT_WORDS: usize = 5;
+
+/// The most synonyms of one clause.
+const SYNONYM_LIMIT: usize = 16;
 
 /// One thing that a result must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +125,49 @@ fn same(left: &Clause, right: &Clause) -> bool {
     }
 }
 
+/// For each clause the clauses that mean the same: synonyms of a word, of a phrase, and of words that follow one
+/// another, such as "domestic violence".
+pub(super) fn synonyms(
+    analyser: &mut TextAnalyzer,
+    clauses: &[Clause],
+    vocabulary: &Vocabulary,
+) -> Vec<Vec<Clause>> {
+    let mut found: Vec<Vec<Clause>> = vec![Vec::new(); clauses.len()];
+    for first in 0..clauses.len() {
+        for length in 1..=SYNONYM_LIMIT_WORDS.min(clauses.len() - first) {
+            let Some(text) = clauses.get(first..first + length).and_then(words_of) else {
+                break;
+            };
+            for synonym in vocabulary.synonyms(&text) {
+                let Some(clause) = phrase(analyser, synonym) else {
+                    continue;
+                };
+                for others in found.iter_mut().skip(first).take(length) {
+                    if others.len() < SYNONYM_LIMIT && !others.contains(&clause) {
+                        others.push(clause.clone());
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The words of some clauses as a text; `None` if one is a prefix, or a phrase is among several.
+fn words_of(clauses: &[Clause]) -> Option<String> {
+    let words: Option<Vec<&str>> = match clauses {
+        [Clause::Phrase(words)] => Some(words.iter().map(|word| word.whole.as_str()).collect()),
+        several => several
+            .iter()
+            .map(|clause| match clause {
+                Clause::Word(word) => Some(word.whole.as_str()),
+                Clause::Phrase(_) | Clause::Prefix(_) => None,
+            })
+            .collect(),
+    };
+    words.map(|words| words.join(" "))
+}
+
 fn word_count(clause: &Clause) -> usize {
     match clause {
         Clause::Word(_) | Clause::Prefix(_) => 1,
@@ -189,6 +239,34 @@ mod tests {
     fn a_text_without_words_wants_nothing() {
         assert!(shown("!!! ... \"\" -").is_empty());
         assert!(shown("**").is_empty());
+    }
+
+    #[test]
+    fn synonyms_belong_to_each_of_the_words_that_they_stand_for() {
+        let mut analyser = words::analyser();
+        let mut others = |text: &str| {
+            let Wanted::All(clauses) = parse(&mut analyser, text).unwrap() else {
+                panic!("{text}");
+            };
+            synonyms(&mut analyser, &clauses, Vocabulary::built_in())
+        };
+        let found = others("farsi therapist");
+        assert!(matches!(&found[0][..], [Clause::Word(word), ..] if word.whole == "persian"));
+        assert!(
+            found[1]
+                .iter()
+                .any(|clause| matches!(clause, Clause::Word(word) if word.whole == "counsellor"))
+        );
+        let found = others("domestic violence help");
+        let abuse = phrase(&mut words::analyser(), "domestic abuse").unwrap();
+        assert!(
+            found[0].contains(&abuse) && found[1].contains(&abuse) && !found[2].contains(&abuse)
+        );
+        assert!(
+            others("\"mental illness\"")[0]
+                .contains(&phrase(&mut words::analyser(), "mental health").unwrap())
+        );
+        assert!(others("couns*")[0].is_empty());
     }
 
     #[test]

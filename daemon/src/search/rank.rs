@@ -13,65 +13,99 @@
 //! is taken in whole numbers, so that no floating-point unit can disagree. Entries of equal score
 //! follow one another by name, then by id. How often a word stands in a text, how long the text is and
 //! how many entries an organisation has count for nothing.
+//!
+//! Of its points an entry keeps less when nobody has confirmed it lately, when it has ended, and when a place was
+//! asked for and it is far from there. Entries with the same points, or none, come in the order of distance, then of
+//! how surely they are right, then of names.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::ops::Bound;
+use std::collections::{BTreeMap, BinaryHeap};
 
-use tantivy::columnar::BytesColumn;
-use tantivy::query::{
-    EnableScoring, FuzzyTermQuery, InvertedIndexRangeQuery, PhraseQuery, TermQuery, Weight,
-};
-use tantivy::schema::IndexRecordOption;
+use fingerpost_proto::day::Day;
+use fingerpost_proto::filter::Filter;
+use fingerpost_proto::geography::Point;
+use tantivy::columnar::{BytesColumn, StrColumn};
 use tantivy::{DocAddress, DocId, Searcher, SegmentReader, Term};
 
 use super::SearchError;
+use super::matching::{Matcher, stages, term_matcher};
+use super::numbers::{Check, Columns};
 use super::query::Clause;
-use super::schema::{Fields, ORDER_FIELD};
-use super::words::{WHOLE, Word};
+use super::schema::{FACETS_FIELD, Fields, ORDER_FIELD};
 
-/// The rarity of a word that every entry has, and of whatever is not one word: prefixes and
-/// misspellings.
-const RARITY_LEAST: u32 = 1_000;
+/// What an entry keeps of its points, in thousandths, when nobody has confirmed it, when it is stale, and when it has
+/// ended or is closed.
+const UNSAID_MILLI: u64 = 950;
+const STALE_MILLI: u64 = 800;
+const ENDED_MILLI: u64 = 600;
 
-/// Words of fewer characters must be spelt as they stand.
-const FUZZY_LEAST_CHARS: usize = 5;
+/// What the farthest entry loses of its points, in thousandths; nearer ones in proportion.
+const FAR_MILLI: u64 = 250;
+
+/// What is wanted of the index.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Exact keys that an entry must have, each.
+    pub(super) keys: Vec<Term>,
+    /// Filters by what the listing says.
+    pub(super) filters: Vec<Filter>,
+    /// Words, each with what means the same.
+    pub(super) clauses: Vec<(Clause, Vec<Clause>)>,
+    pub(super) offset: usize,
+    pub(super) limit: usize,
+    /// Nearer entries rank higher: from where, and beyond which distance (in metres) nothing is lost any more.
+    pub(super) near: Option<(Point, u32)>,
+    /// Entries confirmed before this day are stale.
+    pub(super) stale_before: Option<Day>,
+    /// Entries confirmed before this day are left out and counted.
+    pub(super) hide_before: Option<Day>,
+    /// Entries whose last day is before this one are left out.
+    pub(super) today: Option<Day>,
+    pub(super) facets: bool,
+}
 
 /// Entries found, the wanted page of them in order.
 #[derive(Debug)]
 pub(super) struct Ranked {
     pub(super) total: usize,
-    pub(super) page: Vec<(u32, DocAddress)>,
+    /// How many more were left out because nobody has confirmed them for long.
+    pub(super) hidden: usize,
+    pub(super) page: Vec<Found>,
+    /// How many entries have each facet.
+    pub(super) facets: BTreeMap<String, u64>,
 }
 
-/// A set of documents, and the points that each of them gets for being in it.
-struct Matcher {
-    weight: Box<dyn Weight>,
-    points: u32,
+/// One of the entries found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) points: u32,
+    pub(super) distance_m: Option<u32>,
+    pub(super) address: DocAddress,
 }
 
-/// Finds the entries that have every filter and every clause.
+/// What an entry must have: of each demand one part.
+#[derive(Default)]
+struct Demand {
+    /// What has it, and what has something that means the same; an entry gets the points of the first that it meets.
+    stages: Vec<Vec<Matcher>>,
+    /// Or it passes this.
+    check: Option<Check>,
+}
+
+/// Finds the entries that have every key, filter and clause.
 pub(super) fn rank(
     searcher: &Searcher,
     fields: &Fields,
-    filters: &[Term],
-    clauses: &[Clause],
-    offset: usize,
-    limit: usize,
+    plan: &Plan,
 ) -> Result<Ranked, SearchError> {
-    let mut demands: Vec<Vec<Matcher>> = Vec::with_capacity(filters.len() + clauses.len());
-    for filter in filters {
-        demands.push(vec![term_matcher(searcher, filter.clone(), 0)?]);
-    }
-    for clause in clauses {
-        demands.push(matchers(searcher, fields, clause)?);
-    }
-    let wanted = offset.saturating_add(limit);
-    let mut total = 0;
+    let mut demands = demands(searcher, fields, plan)?;
+    let wanted = plan.offset.saturating_add(plan.limit);
+    let (mut total, mut hidden, mut facets) = (0, 0, BTreeMap::new());
     let mut segments = Vec::with_capacity(searcher.segment_readers().len());
     for (segment_ord, reader) in (0u32..).zip(searcher.segment_readers()) {
-        let found = best_of_segment(reader, &demands, wanted)?;
+        let found = best_of_segment(reader, &mut demands, plan, wanted, &mut facets)?;
         total += found.total;
+        hidden += found.hidden;
         segments.push(SegmentPage {
             segment_ord,
             best: found.best,
@@ -80,222 +114,266 @@ pub(super) fn rank(
     }
     Ok(Ranked {
         total,
-        page: merge(segments, offset, limit)?,
+        hidden,
+        page: merge(segments, plan.offset, plan.limit)?,
+        facets,
     })
 }
 
-/// What has `clause`, field by field.
-fn matchers(
-    searcher: &Searcher,
-    fields: &Fields,
-    clause: &Clause,
-) -> Result<Vec<Matcher>, SearchError> {
-    let scoring = EnableScoring::disabled_from_searcher(searcher);
-    let mut found = Vec::with_capacity(fields.texts.len());
-    match clause {
-        Clause::Word(word) => {
-            let (rarity, is_known) = rarity(searcher, fields, word)?;
-            if !is_known && word.whole.chars().count() >= FUZZY_LEAST_CHARS {
-                return misspelt(searcher, fields, word);
-            }
-            for text in &fields.texts {
-                let term = Term::from_field_text(text.field, &word.stem);
-                found.push(term_matcher(searcher, term, text.points * rarity)?);
-            }
-        }
-        Clause::Phrase(words) => {
-            let mut rarity_sum = 0;
-            for word in words {
-                rarity_sum += rarity(searcher, fields, word)?.0;
-            }
-            for text in &fields.texts {
-                let terms = words
-                    .iter()
-                    .map(|word| (word.position, Term::from_field_text(text.field, &word.stem)))
-                    .collect();
-                let query = PhraseQuery::new_with_offset(terms);
-                found.push(matcher(&query, scoring, text.points * rarity_sum)?);
-            }
-        }
-        Clause::Prefix(prefix) => {
-            for text in &fields.texts {
-                let first = Term::from_field_text(text.field, prefix);
-                let end = Term::from_field_text(text.field, &format!("{prefix}{}", char::MAX));
-                let query =
-                    InvertedIndexRangeQuery::new(Bound::Included(first), Bound::Excluded(end));
-                found.push(matcher(&query, scoring, text.points * RARITY_LEAST)?);
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// What has a word one letter away from `word`, which no entry has as it stands. Both the stem and
-/// the whole word are tried: one wrong letter can change where the stem ends.
-fn misspelt(
-    searcher: &Searcher,
-    fields: &Fields,
-    word: &Word,
-) -> Result<Vec<Matcher>, SearchError> {
-    let scoring = EnableScoring::disabled_from_searcher(searcher);
-    let mut found = Vec::with_capacity(2 * fields.texts.len());
-    for text in &fields.texts {
-        let points = text.points * RARITY_LEAST;
-        for spelling in [word.stem.clone(), format!("{}{WHOLE}", word.whole)] {
-            let term = Term::from_field_text(text.field, &spelling);
-            found.push(matcher(
-                &FuzzyTermQuery::new(term, 1, true),
-                scoring,
-                points,
-            )?);
-        }
-    }
-    Ok(found)
-}
-
-fn term_matcher(searcher: &Searcher, term: Term, points: u32) -> Result<Matcher, SearchError> {
-    let scoring = EnableScoring::disabled_from_searcher(searcher);
-    matcher(
-        &TermQuery::new(term, IndexRecordOption::Basic),
-        scoring,
-        points,
-    )
-}
-
-fn matcher(
-    query: &dyn tantivy::query::Query,
-    scoring: EnableScoring<'_>,
-    points: u32,
-) -> Result<Matcher, SearchError> {
-    Ok(Matcher {
-        weight: query.weight(scoring)?,
-        points,
-    })
-}
-
-/// The rarity of `word`, and whether any entry has it at all.
-fn rarity(searcher: &Searcher, fields: &Fields, word: &Word) -> Result<(u32, bool), SearchError> {
-    let mut most = 0;
-    for text in &fields.texts {
-        let term = Term::from_field_text(text.field, &word.stem);
-        most = most.max(live_count(searcher, &term)?);
-    }
-    let rarity =
-        RARITY_LEAST + log2_milli(searcher.num_docs() + 1).saturating_sub(log2_milli(most + 1));
-    Ok((rarity, most > 0))
-}
-
-/// How many live entries have `term`.
-pub(super) fn live_count(searcher: &Searcher, term: &Term) -> Result<u64, SearchError> {
-    let mut count = 0;
-    for reader in searcher.segment_readers() {
-        let inverted = reader.inverted_index(term.field())?;
-        count += u64::from(match reader.alive_bitset() {
-            None => inverted.doc_freq(term)?,
-            Some(alive) => inverted
-                .read_postings(term, IndexRecordOption::Basic)?
-                .map_or(0, |postings| postings.doc_freq_given_deletes(alive)),
+fn demands(searcher: &Searcher, fields: &Fields, plan: &Plan) -> Result<Vec<Demand>, SearchError> {
+    let mut demands = Vec::with_capacity(plan.keys.len() + plan.filters.len() + plan.clauses.len());
+    for key in &plan.keys {
+        demands.push(Demand {
+            stages: vec![vec![term_matcher(searcher, key.clone(), 0)?]],
+            check: None,
         });
     }
-    Ok(count)
+    for filter in &plan.filters {
+        let keys = filter.keys().unwrap_or_default();
+        let terms = keys.iter().map(|key| fields.fact_term(key));
+        let stage: Result<Vec<Matcher>, SearchError> =
+            terms.map(|term| term_matcher(searcher, term, 0)).collect();
+        demands.push(Demand {
+            stages: vec![stage?],
+            check: Check::of(filter),
+        });
+    }
+    for (clause, synonyms) in &plan.clauses {
+        demands.push(Demand {
+            stages: stages(searcher, fields, clause, synonyms)?,
+            check: None,
+        });
+    }
+    Ok(demands)
 }
 
-/// 1000 × log2(`value`), rounded down, without floating point; 0 for 0.
-fn log2_milli(value: u64) -> u32 {
-    let Some(whole) = value.checked_ilog2() else {
-        return 0;
-    };
-    // The mantissa in [1, 2) with 31 binary places; each squaring gives one more bit of the logarithm.
-    let mut mantissa = if whole > 31 {
-        value >> (whole - 31)
-    } else {
-        value << (31 - whole)
-    };
-    let mut fraction: u32 = 0;
-    for bit in (0..16).rev() {
-        mantissa = (mantissa * mantissa) >> 31;
-        if mantissa >= 1 << 32 {
-            mantissa >>= 1;
-            fraction |= 1 << bit;
+/// How entries are ordered, the first the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    points: Reverse<u32>,
+    /// In metres; `u32::MAX` without a place, or where nearness does not count.
+    distance_m: u32,
+    /// Confirmed, never confirmed, stale, ended.
+    age: u8,
+}
+
+impl Rank {
+    fn of(plan: &Plan, columns: &Columns, doc: DocId, points: u32) -> Rank {
+        let said = columns.said(doc);
+        let (age, kept) = match (plan.stale_before, said.assured()) {
+            _ if said.has_ended() && plan.stale_before.is_some() => (3, ENDED_MILLI),
+            (None, _) => (0, 1_000),
+            (Some(before), Some(day)) if day < before => (2, STALE_MILLI),
+            (Some(_), Some(_)) => (0, 1_000),
+            (Some(_), None) => (1, UNSAID_MILLI),
+        };
+        let mut kept = u64::from(points) * kept / 1_000;
+        let mut distance_m = u32::MAX;
+        if let Some((from, reach_m)) = plan.near {
+            distance_m = columns.distance_m(doc, from).unwrap_or(u32::MAX);
+            let far = u64::from(distance_m.min(reach_m)) * FAR_MILLI / u64::from(reach_m.max(1));
+            kept = kept * (1_000 - far) / 1_000;
+        }
+        Rank {
+            points: Reverse(u32::try_from(kept).unwrap_or(u32::MAX)),
+            distance_m,
+            age,
         }
     }
-    whole * 1_000 + ((u64::from(fraction) * 1_000) >> 16) as u32
 }
 
-/// A document of a segment as it is ordered within that segment: most points first, then by the
-/// ordinal of its order key.
-type Placed = (Reverse<u32>, u64, DocId);
+/// A document of a segment as it is ordered within that segment: by rank, then by the ordinal of its order key.
+type Placed = (Rank, u64, DocId);
 
 struct SegmentFound {
     total: usize,
+    hidden: usize,
     best: Vec<Placed>,
     order: Option<BytesColumn>,
+}
+
+/// How many demands in a row each document of a segment has met, and its points.
+struct Tally {
+    met: Vec<u8>,
+    points: Vec<u32>,
+    met_all: u8,
+}
+
+impl Tally {
+    /// Takes up one demand. Whether any document that met those before meets this one too.
+    fn take(
+        &mut self,
+        reader: &SegmentReader,
+        columns: &Columns,
+        demand: &mut Demand,
+    ) -> Result<bool, SearchError> {
+        let met_before = self.met_all;
+        self.met_all = met_before.saturating_add(1);
+        let met_all = self.met_all;
+        let mut is_met = false;
+        // Which stage let a document in; needed only where there are several.
+        let mut by_stage = vec![
+            0u8;
+            if demand.stages.len() > 1 {
+                self.met.len()
+            } else {
+                0
+            }
+        ];
+        for (stage, matchers) in (1u8..).zip(&demand.stages) {
+            for matcher in matchers {
+                matcher.weight.for_each_no_score(reader, &mut |docs| {
+                    for doc in docs {
+                        let doc = *doc as usize;
+                        let (Some(met), Some(points)) =
+                            (self.met.get_mut(doc), self.points.get_mut(doc))
+                        else {
+                            continue;
+                        };
+                        let mut unknown = stage;
+                        let let_in_by = by_stage.get_mut(doc).unwrap_or(&mut unknown);
+                        if *met == met_before {
+                            *let_in_by = stage;
+                        }
+                        if *met == met_before || (*met == met_all && *let_in_by == stage) {
+                            *met = met_all;
+                            *points = points.saturating_add(matcher.points);
+                            is_met = true;
+                        }
+                    }
+                })?;
+            }
+        }
+        if let Some(check) = &mut demand.check {
+            for (doc, met) in (0u32..).zip(&mut self.met) {
+                if *met == met_before && check.passes(columns, doc)? {
+                    *met = met_all;
+                    is_met = true;
+                }
+            }
+            // What is remembered belongs to this segment.
+            check.forget();
+        }
+        Ok(is_met)
+    }
 }
 
 /// The first `wanted` matches of one segment, in order.
 fn best_of_segment(
     reader: &SegmentReader,
-    demands: &[Vec<Matcher>],
+    demands: &mut [Demand],
+    plan: &Plan,
     wanted: usize,
+    facets: &mut BTreeMap<String, u64>,
 ) -> Result<SegmentFound, SearchError> {
-    let none = SegmentFound {
+    let size = reader.max_doc() as usize;
+    let columns = Columns::open(reader)?;
+    let mut tally = Tally {
+        met: vec![0u8; size],
+        points: vec![0u32; if demands.is_empty() { 0 } else { size }],
+        met_all: 0,
+    };
+    // Those that compare numbers come last: they look at nothing that is out already.
+    let mut found = SegmentFound {
         total: 0,
+        hidden: 0,
         best: Vec::new(),
         order: None,
     };
-    let size = reader.max_doc() as usize;
-    // How many demands in a row each document has met, and its points.
-    let mut met = vec![0u8; size];
-    let mut points = vec![0u32; if demands.is_empty() { 0 } else { size }];
-    let mut met_all: u8 = 0;
-    for demand in demands {
-        let met_before = met_all;
-        met_all = met_before.saturating_add(1);
-        let mut is_met = false;
-        for matcher in demand {
-            matcher.weight.for_each_no_score(reader, &mut |docs| {
-                for doc in docs {
-                    let doc = *doc as usize;
-                    let (Some(met), Some(points)) = (met.get_mut(doc), points.get_mut(doc)) else {
-                        continue;
-                    };
-                    if *met == met_before || *met == met_all {
-                        *met = met_all;
-                        *points = points.saturating_add(matcher.points);
-                        is_met = true;
-                    }
-                }
-            })?;
-        }
-        if !is_met {
-            return Ok(none);
+    for only_keys in [true, false] {
+        for demand in demands
+            .iter_mut()
+            .filter(|demand| demand.check.is_none() == only_keys)
+        {
+            if !tally.take(reader, &columns, demand)? {
+                return Ok(found);
+            }
         }
     }
     let order = reader.fast_fields().bytes(ORDER_FIELD)?;
     let column = order
         .as_ref()
         .ok_or_else(|| damaged("the order of the entries is missing"))?;
-    let mut total = 0;
+    let mut counts = FacetCounts::open(reader, plan.facets)?;
     let mut best = Best::new(wanted);
-    for (doc, met) in (0u32..).zip(&met) {
-        if *met != met_all || reader.is_deleted(doc) {
+    for (doc, met) in (0u32..).zip(&tally.met) {
+        if *met != tally.met_all || reader.is_deleted(doc) {
             continue;
         }
-        total += 1;
-        let points = points.get(doc as usize).copied().unwrap_or(0);
+        let said = columns.said(doc);
+        if said
+            .expires()
+            .is_some_and(|last| plan.today.is_some_and(|today| last < today))
+        {
+            continue;
+        }
+        if said
+            .assured()
+            .is_some_and(|day| plan.hide_before.is_some_and(|before| day < before))
+        {
+            found.hidden += 1;
+            continue;
+        }
+        found.total += 1;
+        counts.count(doc);
+        let points = tally.points.get(doc as usize).copied().unwrap_or(0);
+        // Nothing adds to the points of the words, so what is too low before it loses any is too low.
         if best.has_room_for(points) {
+            let rank = Rank::of(plan, &columns, doc, points);
             let ord = column
                 .ords()
                 .first(doc)
                 .ok_or_else(|| damaged("an entry has no place in the order"))?;
-            best.add((Reverse(points), ord, doc));
+            best.add((rank, ord, doc));
         }
     }
-    Ok(SegmentFound {
-        total,
-        best: best.sorted(),
-        order,
-    })
+    counts.add_to(facets)?;
+    found.best = best.sorted();
+    found.order = order;
+    Ok(found)
+}
+
+/// Counts how many matches of one segment have each facet.
+struct FacetCounts {
+    column: Option<StrColumn>,
+    counts: Vec<u64>,
+}
+
+impl FacetCounts {
+    fn open(reader: &SegmentReader, wanted: bool) -> Result<FacetCounts, SearchError> {
+        let column = match wanted {
+            true => reader.fast_fields().str(FACETS_FIELD)?,
+            false => None,
+        };
+        let size = column.as_ref().map_or(0, |column| column.num_terms());
+        Ok(FacetCounts {
+            column,
+            counts: vec![0; size],
+        })
+    }
+
+    fn count(&mut self, doc: DocId) {
+        let Some(column) = &self.column else { return };
+        for ord in column.ords().values_for_doc(doc) {
+            let place = usize::try_from(ord).unwrap_or(usize::MAX);
+            if let Some(count) = self.counts.get_mut(place) {
+                *count += 1;
+            }
+        }
+    }
+
+    fn add_to(self, facets: &mut BTreeMap<String, u64>) -> Result<(), SearchError> {
+        let Some(column) = &self.column else {
+            return Ok(());
+        };
+        for (ord, count) in (0u64..).zip(self.counts).filter(|(_, count)| *count > 0) {
+            let mut name = String::new();
+            if column.ord_to_str(ord, &mut name)? {
+                *facets.entry(name).or_insert(0) += count;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Keeps the first `wanted` of what it is given, in any order, in room for little more.
@@ -329,7 +407,7 @@ impl Best {
     fn cut(&mut self) {
         if self.wanted > 0 && self.kept.len() > self.wanted {
             let (_, last, _) = self.kept.select_nth_unstable(self.wanted - 1);
-            self.least_points = last.0.0;
+            self.least_points = last.0.points.0;
             self.kept.truncate(self.wanted);
         }
     }
@@ -352,21 +430,16 @@ fn merge(
     segments: Vec<SegmentPage>,
     offset: usize,
     limit: usize,
-) -> Result<Vec<(u32, DocAddress)>, SearchError> {
+) -> Result<Vec<Found>, SearchError> {
     let mut segments: Vec<SegmentPage> = segments
         .into_iter()
         .filter(|page| !page.best.is_empty())
         .collect();
     if let [only] = segments.as_mut_slice() {
         // Its own order is the common order: no key has to be read.
-        let address = |placed: &Placed| (placed.0.0, DocAddress::new(only.segment_ord, placed.2));
-        return Ok(only
-            .best
-            .iter()
-            .skip(offset)
-            .take(limit)
-            .map(address)
-            .collect());
+        let page = only.best.iter().skip(offset).take(limit);
+        let found = |placed: &Placed| Found::of(placed, only.segment_ord);
+        return Ok(page.map(found).collect());
     }
     let mut heads: BinaryHeap<Reverse<Head>> = BinaryHeap::with_capacity(segments.len());
     for index in 0..segments.len() {
@@ -378,7 +451,7 @@ fn merge(
             break;
         };
         if place >= offset {
-            page.push((first.points.0, first.address));
+            page.push(first.found());
         }
         heads.extend(head(&segments, first.index, first.place + 1)?.map(Reverse));
     }
@@ -388,18 +461,36 @@ fn merge(
 /// The first entry of a segment that has not been taken, as it is ordered among those of others.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Head {
-    points: Reverse<u32>,
+    rank: Rank,
     key: Vec<u8>,
     index: usize,
     place: usize,
     address: DocAddress,
 }
 
+impl Head {
+    fn found(&self) -> Found {
+        let placed = (self.rank, 0, self.address.doc_id);
+        Found::of(&placed, self.address.segment_ord)
+    }
+}
+
+impl Found {
+    fn of(placed: &Placed, segment_ord: u32) -> Found {
+        let (rank, _, doc) = *placed;
+        Found {
+            points: rank.points.0,
+            distance_m: (rank.distance_m < u32::MAX).then_some(rank.distance_m),
+            address: DocAddress::new(segment_ord, doc),
+        }
+    }
+}
+
 fn head(segments: &[SegmentPage], index: usize, place: usize) -> Result<Option<Head>, SearchError> {
     let Some(page) = segments.get(index) else {
         return Ok(None);
     };
-    let Some((points, ord, doc)) = page.best.get(place) else {
+    let Some((rank, ord, doc)) = page.best.get(place) else {
         return Ok(None);
     };
     let mut key = Vec::new();
@@ -411,7 +502,7 @@ fn head(segments: &[SegmentPage], index: usize, place: usize) -> Result<Option<H
         return Err(damaged("an entry has no place in the order"));
     }
     Ok(Some(Head {
-        points: *points,
+        rank: *rank,
         key,
         index,
         place,
@@ -434,43 +525,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_logarithm_in_whole_numbers_agrees_with_the_real_one() {
-        assert_eq!(log2_milli(0), 0);
-        for value in (1..5_000u64).chain([1 << 20, (1 << 31) + 7, 1 << 40, u64::MAX]) {
-            let real = (value as f64).log2() * 1_000.0;
-            let ours = f64::from(log2_milli(value));
-            assert!(
-                (real - ours).abs() <= 1.1,
-                "log2({value}): {ours} for {real}"
-            );
-        }
-    }
-
-    #[test]
-    fn points_cannot_run_over() {
-        let weights: u32 = Fields::schema()
-            .1
-            .texts
-            .iter()
-            .map(|text| text.points)
-            .sum();
-        let rarest = u64::from(RARITY_LEAST + log2_milli(u64::from(u32::MAX)));
-        let most = rarest * u64::from(weights) * super::super::QUERY_LIMIT_WORDS as u64;
-        assert!(most < u64::from(u32::MAX), "{most}");
-    }
-
-    #[test]
     fn the_best_are_kept_whatever_the_order_they_come_in() {
         let all: Vec<Placed> = (0..10_000u32)
             .map(|n| n.wrapping_mul(2_654_435_761))
-            .map(|n| (Reverse(n % 7), u64::from(n), n))
+            .map(|n| {
+                (
+                    Rank {
+                        points: Reverse(n % 7),
+                        distance_m: u32::MAX,
+                        age: 0,
+                    },
+                    u64::from(n),
+                    n,
+                )
+            })
             .collect();
         let mut sorted = all.clone();
         sorted.sort_unstable();
         for wanted in [0, 1, 20, 3_000, 20_000] {
             let mut best = Best::new(wanted);
             for placed in &all {
-                if best.has_room_for(placed.0.0) {
+                if best.has_room_for(placed.0.points.0) {
                     best.add(*placed);
                 }
             }

@@ -1,12 +1,13 @@
 //! What the index holds of an entry, and under which fields.
 
 use tantivy::schema::{
-    BytesOptions, Field, IndexRecordOption, OwnedValue, STORED, Schema, TextFieldIndexing,
+    BytesOptions, FAST, Field, IndexRecordOption, OwnedValue, STORED, Schema, TextFieldIndexing,
     TextOptions,
 };
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{TantivyDocument, Term};
 
+use super::numbers::{HOURS_FIELD, POINTS_FIELD, SAID_FIELD, hours_bytes, pack, point_number};
 use super::{Entry, Hit, Kind, words};
 
 /// How much of a description is kept to be shown with a result, in characters.
@@ -18,6 +19,12 @@ const SORT_NAME_LIMIT_BYTES: usize = 128;
 
 /// The name of the fast field that orders results of equal score.
 pub(super) const ORDER_FIELD: &str = "order";
+
+/// The name of the fast field that says what entries are counted under.
+pub(super) const FACETS_FIELD: &str = "facets";
+
+/// Parts the group of a facet from its name.
+pub(super) const FACET_PARTS: char = '\u{1f}';
 
 /// A searchable field, and the points that a word found in it is worth.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +51,10 @@ pub(super) struct Fields {
     status: Field,
     assured_date: Field,
     order: Field,
+    said: Field,
+    points: Field,
+    hours: Field,
+    facets: Field,
 }
 
 impl Fields {
@@ -87,6 +98,10 @@ impl Fields {
             status: builder.add_text_field("status", stored.clone()),
             assured_date: builder.add_text_field("assured_date", stored),
             order: builder.add_bytes_field(ORDER_FIELD, BytesOptions::default().set_fast()),
+            said: builder.add_u64_field(SAID_FIELD, FAST),
+            points: builder.add_u64_field(POINTS_FIELD, FAST),
+            hours: builder.add_bytes_field(HOURS_FIELD, BytesOptions::default().set_fast()),
+            facets: builder.add_text_field(FACETS_FIELD, TextOptions::default() | FAST),
         };
         (builder.build(), fields)
     }
@@ -109,6 +124,11 @@ impl Fields {
     /// The term of the entries with an id.
     pub(super) fn id_term(&self, id: &str) -> Term {
         Term::from_field_text(self.key, &id_key(id))
+    }
+
+    /// The term of the entries with a key of [`fingerpost_proto::listing::facts::Facts::keys`].
+    pub(super) fn fact_term(&self, key: &str) -> Term {
+        Term::from_field_text(self.key, &fact_key(key))
     }
 
     /// `entry` as it goes into the index.
@@ -147,11 +167,35 @@ impl Fields {
             document.add_text(self.assured_date, assured_date);
         }
         document.add_bytes(self.order, &order_key(analyser, entry));
+        self.add_facts(&mut document, entry);
         document
     }
 
+    fn add_facts(&self, document: &mut TantivyDocument, entry: &Entry) {
+        let facts = &entry.facts;
+        for key in facts.keys() {
+            document.add_text(self.key, fact_key(&key));
+        }
+        document.add_u64(self.said, pack(facts));
+        for point in &facts.points {
+            document.add_u64(self.points, point_number(*point));
+        }
+        if !facts.hours.is_empty() {
+            document.add_bytes(self.hours, &hours_bytes(&facts.hours));
+        }
+        document.add_text(self.facets, facet("kind", entry.kind.as_str()));
+        for (group, name) in facts.facets() {
+            document.add_text(self.facets, facet(group, &name));
+        }
+    }
+
     /// The result that a stored document stands for; `None` if it is not one of ours.
-    pub(super) fn hit(&self, document: TantivyDocument, score_milli: u64) -> Option<Hit> {
+    pub(super) fn hit(
+        &self,
+        document: TantivyDocument,
+        score_milli: u64,
+        distance_m: Option<u32>,
+    ) -> Option<Hit> {
         let text = |field: Field| match document.get_first(field).map(OwnedValue::from) {
             Some(OwnedValue::Str(text)) => Some(text),
             _ => None,
@@ -164,11 +208,20 @@ impl Fields {
             document: text(self.document)?,
             organisation_name: text(self.stored_organisation)?,
             score_milli,
+            distance_m,
             snippet: text(self.snippet),
             status: text(self.status),
             assured_date: text(self.assured_date),
         })
     }
+}
+
+fn facet(group: &str, name: &str) -> String {
+    format!("{group}{FACET_PARTS}{name}")
+}
+
+fn fact_key(key: &str) -> String {
+    format!("f{key}")
 }
 
 fn source_key(org: &str, document: &str) -> String {

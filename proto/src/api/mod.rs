@@ -75,6 +75,7 @@ mod exchange;
 mod membership;
 mod nodes;
 mod operating;
+mod search;
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,7 @@ pub use exchange::*;
 pub use membership::*;
 pub use nodes::*;
 pub use operating::*;
+pub use search::*;
 
 /// Version of the JSON documents that the command line prints.
 pub const FORMAT: u32 = 1;
@@ -335,44 +337,6 @@ pub struct HistoryItem {
     pub what: String,
     /// The documents that it touched.
     pub documents: Vec<String>,
-}
-
-/// What a result is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EntryKind {
-    /// A service, or a strand of one.
-    Service,
-    /// An organisation.
-    Organisation,
-}
-
-/// `GET /v1/search`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SearchPage {
-    /// How many entries match in all.
-    pub total: usize,
-    /// The page that was asked for, best first; the same on every node that holds the same listings.
-    pub results: Vec<SearchResult>,
-}
-
-/// One result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SearchResult {
-    /// The id of the service, or of the organisation; for `GET /v1/entries/{id}`.
-    pub id: String,
-    /// What it is.
-    pub kind: EntryKind,
-    /// Its name.
-    pub name: String,
-    /// Who publishes it.
-    pub organisation: OrgRef,
-    /// `active`, `inactive`, `defunct` or `temporarily closed`, if it says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// When it was last assured, if it says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assured_date: Option<String>,
 }
 
 /// `GET /v1/entries/{id}`: a service or an organisation, who says so, and how old our copy is.

@@ -9,6 +9,7 @@ pub(crate) mod arbitrary;
 pub mod duplicates;
 pub mod edit;
 pub mod entities;
+pub mod facts;
 pub mod import;
 pub mod merge;
 pub mod model;

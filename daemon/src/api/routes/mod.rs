@@ -5,6 +5,7 @@ mod exchange;
 mod membership;
 mod nodes;
 pub(super) mod operating;
+mod search;
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
-    CreateOrg, Delivered, Edited, EntryKind, EntryView, Fields, History, ListingView, OrgInfo,
-    Organisations, Records, SearchPage, Status,
+    CreateOrg, Delivered, Edited, EntryView, Fields, History, ListingView, OrgInfo, Organisations,
+    Records, Status,
 };
 use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::limits;
@@ -23,14 +24,12 @@ use serde::de::DeserializeOwned;
 
 use super::{ApiFailure, Who};
 use crate::node::{By, Importing, Node, NodeError};
-use crate::search::{Kind, Query as SearchQuery};
 
 pub(super) type Answer<T> = Result<Json<T>, ApiFailure>;
 pub(super) type NodeState = State<Arc<Node>>;
 
 /// Room for a listing file, and as much for records in base64.
 const BODY_MAX_BYTES: usize = limits::IMPORT_MAX_BYTES + 1024;
-const RESULTS_DEFAULT: usize = 20;
 
 pub(super) fn routes() -> Router<Arc<Node>> {
     Router::new()
@@ -45,13 +44,13 @@ pub(super) fn routes() -> Router<Arc<Node>> {
             "/v1/services/{id}",
             patch(set_service).delete(remove_service),
         )
-        .route("/v1/search", get(search))
         .route("/v1/entries/{id}", get(entry))
         .route("/v1/records", get(export_records).post(import_records))
         .merge(nodes::routes())
         .merge(membership::routes())
         .merge(conflicts::routes())
         .merge(exchange::routes())
+        .merge(search::routes())
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .merge(operating::routes())
@@ -77,15 +76,6 @@ struct ImportParams {
     replace: bool,
     #[serde(default)]
     dry_run: bool,
-}
-
-#[derive(Deserialize)]
-struct SearchParams {
-    text: Option<String>,
-    kind: Option<EntryKind>,
-    organisation: Option<String>,
-    limit: Option<usize>,
-    offset: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -217,20 +207,6 @@ async fn remove_service(
         node.remove_service(org, &id, by)
     })
     .await
-}
-
-async fn search(State(node): NodeState, Query(params): Query<SearchParams>) -> Answer<SearchPage> {
-    let query = SearchQuery {
-        text: params.text,
-        kind: params.kind.map(|kind| match kind {
-            EntryKind::Service => Kind::Service,
-            EntryKind::Organisation => Kind::Organisation,
-        }),
-        organisation: params.organisation,
-        limit: params.limit.unwrap_or(RESULTS_DEFAULT),
-        offset: params.offset.unwrap_or(0),
-    };
-    blocking(node, move |node| node.search(query)).await
 }
 
 async fn entry(State(node): NodeState, Path(id): Path<String>) -> Answer<EntryView> {

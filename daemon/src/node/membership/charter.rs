@@ -11,6 +11,7 @@ use fingerpost_proto::storage::Storage;
 
 use super::networks::terms_of;
 use crate::node::documents::By;
+use crate::node::lexicon::check_block;
 use crate::node::names::{card_of, org_ref};
 use crate::node::{Node, NodeError, lock, now_s};
 use crate::store::SledStorage;
@@ -70,6 +71,10 @@ impl Node {
                 voices,
             )
         };
+        // What is in force already may hold a block that others wrote and nobody can read.
+        if let Some(text) = &request.text {
+            check_block(text, "nothing was proposed")?;
+        }
         let name = request.name.as_deref().map(str::trim);
         let mut wanted = Amendment {
             format: FORMAT,

@@ -7,6 +7,7 @@ use fingerpost_proto::limits;
 
 use crate::keys::random;
 use crate::node::documents::By;
+use crate::node::lexicon::check_block;
 use crate::node::{Node, NodeError, now_s};
 
 const ADVICE: &str = "one vouch is enough to come in here, so one member alone could bring in many: better are two founders \
@@ -39,6 +40,7 @@ impl Node {
                 "give the network a name, and a charter of at most 64 KiB",
             )
         })?;
+        check_block(&charter.text, "nothing was founded")?;
         let network = charter.network();
         let what = format!("network founded: {}", charter.name);
         self.accept_charter(org, charter, None, &what, by)?;

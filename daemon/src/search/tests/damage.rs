@@ -59,7 +59,7 @@ fn an_index_of_another_version_is_made_anew() {
     let version = dir.path().join("version");
     let other = fs::read_to_string(&version)
         .unwrap()
-        .replace("search 1", "search 0");
+        .replace("search 2", "search 0");
     fs::write(&version, other).unwrap();
     let (index, state) = state_of(dir.path());
     assert_eq!(state, OpenState::Empty(EmptyReason::OtherVersion));

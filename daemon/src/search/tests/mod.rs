@@ -7,6 +7,7 @@
 )]
 
 mod damage;
+mod filtering;
 mod finding;
 mod order;
 
@@ -30,6 +31,7 @@ impl Entry {
             other: vec!["Owing support".into()],
             status: Some("active".into()),
             assured_date: Some("2026-10-01".into()),
+            facts: Facts::default(),
         }
     }
 }

@@ -138,6 +138,7 @@ fn queries() -> Vec<Query> {
                     organisation,
                     limit: 1_000,
                     offset: 0,
+                    ..Query::default()
                 });
             }
         }

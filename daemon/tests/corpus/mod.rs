@@ -1,0 +1,75 @@
+//! Real listings in a search index: what a node would hold of them, without the node.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use fingerpost_daemon::search::{Entry, SearchIndex, entries_with};
+use fingerpost_proto::listing::shards::assign;
+use fingerpost_proto::listing::{Service, apply_import, parse_import};
+use serde_json::Value;
+
+/// Real files that lie beside a working copy of the project; a clean clone does not have them.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared")
+        .join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    // Past the test harness, which would swallow it: nobody should take this for a test that ran.
+    let line = format!("skipped: {} is not here\n", path.display());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    None
+}
+
+/// Listings, as they came and as they can be found.
+#[allow(dead_code, reason = "each program takes what it needs of this")]
+pub(crate) struct Corpus {
+    /// Every service as its file has it, by id.
+    pub(crate) services: BTreeMap<String, Value>,
+    /// Everything that can be found.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) index: SearchIndex,
+    _dir: tempfile::TempDir,
+}
+
+/// Puts the listings of some folders into an index, each file as an organisation of its own.
+pub(crate) fn corpus(folders: &[PathBuf]) -> Corpus {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = SearchIndex::open(dir.path()).unwrap();
+    let (mut services, mut entries) = (BTreeMap::new(), Vec::new());
+    let mut files: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "json"))
+        .collect();
+    files.sort();
+    for (marker, path) in (1..).zip(&files) {
+        let bytes = std::fs::read(path).unwrap();
+        let listing = apply_import(None, &parse_import(&bytes).unwrap(), false).0;
+        let raw: Value = serde_json::from_slice(&bytes).unwrap();
+        for service in raw["services"].as_array().unwrap() {
+            services.insert(service["id"].as_str().unwrap().to_owned(), service.clone());
+        }
+        let org = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let elsewhere = |id: &str| -> Option<Service> { listing.services.get(id).cloned() };
+        for (shard, state) in assign(&listing, &BTreeMap::new()).unwrap() {
+            let document = format!("listing/{shard}");
+            let name = listing.organization.name.as_str();
+            let found = entries_with(&org, &document, name, &state, &elsewhere);
+            entries.extend(found.clone());
+            index
+                .replace_document(&org, &document, found, marker)
+                .unwrap();
+        }
+    }
+    index.flush().unwrap();
+    Corpus {
+        services,
+        entries,
+        index,
+        _dir: dir,
+    }
+}
