@@ -22,6 +22,12 @@ pub const TEXT_MAX_BYTES: usize = 64 * 1024;
 pub const ID_MAX_BYTES: usize = 128;
 /// Most replies to other organisations' notices on one board.
 pub const REPLIES_MAX: usize = 200;
+/// Most statements of others that one board signs.
+pub const SIGNATURES_MAX: usize = 200;
+/// Most services of others of which one board says whether their entry is right.
+pub const REPORTS_MAX: usize = 200;
+/// Most seats on other bodies that a card lists.
+pub const SEATS_MAX: usize = 64;
 /// Longest name (organisation, service, network, place), in bytes of UTF-8.
 pub const NAME_MAX_BYTES: usize = 1024;
 /// Largest listing file that `listing import` takes, in bytes.

@@ -1,5 +1,6 @@
 //! The routes: each reads its input, calls the node, and answers in JSON.
 
+mod board;
 mod conflicts;
 mod membership;
 mod nodes;
@@ -47,6 +48,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .route("/v1/search", get(search))
         .route("/v1/entries/{id}", get(entry))
         .route("/v1/records", get(export_records).post(import_records))
+        .merge(board::routes())
         .merge(nodes::routes())
         .merge(membership::routes())
         .merge(conflicts::routes())
