@@ -8,7 +8,9 @@ mod client;
 mod commands;
 mod demo;
 mod error;
+mod feeds;
 mod input;
+mod map;
 mod output;
 
 use std::process::ExitCode;

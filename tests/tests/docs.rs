@@ -25,6 +25,7 @@ pages! {
     getting_started: "docs/guide/getting-started.md",
     listing: "docs/guide/listing.md",
     searching: "docs/guide/searching.md",
+    board: "docs/guide/board.md",
     a_network_from_beginning_to_end: "docs/guide/a-network-from-beginning-to-end.md",
     joining: "docs/guide/joining.md",
     leaving: "docs/guide/leaving.md",

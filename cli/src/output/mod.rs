@@ -5,6 +5,7 @@
 //! could drive a terminal.
 
 mod content;
+pub(crate) mod page;
 pub(crate) mod qr;
 mod table;
 pub(crate) mod words;
