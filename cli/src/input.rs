@@ -8,12 +8,14 @@ pub(crate) mod secret;
 use std::io::Read;
 
 use fingerpost_proto::api::{OrgInfo, Organisations};
+use fingerpost_proto::board::personal::{Suspicion, suspicions};
 use fingerpost_proto::ids::NodeId;
 use jiff::civil::Date;
 
 use crate::client::Target;
 use crate::commands::Context;
 use crate::error::CliError;
+use crate::output::words::{date, now_s, parse_duration_s};
 use crate::output::{ask, one_line, plain};
 
 /// Reads a file, or standard input for `-`, up to `max_bytes`.
@@ -77,6 +79,64 @@ pub(crate) fn parse_day(text: &str) -> Result<String, String> {
             "\"{}\" is not a day of the calendar such as 2027-03-31",
             plain(text)
         )),
+    }
+}
+
+/// Reads the last day of something: a day, or how long from now, such as `30d` or `8w`.
+///
+/// # Errors
+/// What both look like.
+pub(crate) fn last_day(text: &str) -> Result<String, String> {
+    if let Ok(day) = parse_day(text) {
+        return Ok(day);
+    }
+    let length_s = parse_duration_s(text).map_err(|_| {
+        format!(
+            "\"{}\" is neither a day such as 2027-03-31 nor a time from now such as 30d",
+            plain(text)
+        )
+    })?;
+    Ok(date(now_s().saturating_add(length_s)))
+}
+
+/// Makes sure that texts that everybody will read name nobody whom an organisation serves: what looks like a person's
+/// data is confirmed by `yes`, or on the terminal.
+///
+/// # Errors
+/// [`CliError::Refused`] when there is nobody to ask; [`CliError::Stopped`] when the answer is no.
+pub(crate) fn names_nobody(
+    texts: [Option<&str>; 2],
+    yes: bool,
+    context: &Context,
+) -> Result<(), CliError> {
+    let mut found: Vec<Suspicion> = texts.into_iter().flatten().flat_map(suspicions).collect();
+    found.sort_unstable();
+    found.dedup();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<String> = found.iter().map(Suspicion::to_string).collect();
+    let warning = format!(
+        "This text seems to hold {}. Everybody in your networks will read it, and it must name nobody whom you serve.",
+        found.join(" and ")
+    );
+    if yes {
+        context.output.talk(&format!("warning: {warning}"));
+        return Ok(());
+    }
+    if !context.output.can_ask() {
+        return Err(CliError::Refused {
+            message: format!("{warning} Nothing was published."),
+            hint: "Leave it out; or, if it is your organisation's own, add --yes.".to_owned(),
+        });
+    }
+    context.output.talk(&format!("warning: {warning}"));
+    match ask("Publish it all the same? Type yes:")?
+        .to_lowercase()
+        .as_str()
+    {
+        "yes" => Ok(()),
+        _ => Err(CliError::Stopped("Nothing was published.".to_owned())),
     }
 }
 
@@ -170,6 +230,17 @@ mod tests {
             let told = parse_day(wrong).unwrap_err();
             assert!(told.contains("2027-03-31"), "{wrong}: {told}");
         }
+    }
+
+    #[test]
+    fn a_last_day_is_a_day_or_a_time_from_now() {
+        assert_eq!(last_day("2028-02-29"), Ok("2028-02-29".to_owned()));
+        let later = last_day("30d").unwrap();
+        assert!(
+            parse_day(&later).is_ok() && later > date(now_s()),
+            "{later}"
+        );
+        assert!(last_day("soon").unwrap_err().contains("30d"));
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod commands;
 mod demo;
 mod error;
 mod exchange;
+mod feeds;
 mod input;
+mod map;
 mod output;
 
 use std::process::ExitCode;

@@ -3,6 +3,11 @@
 //! Every notice expires. A reader shows a notice until its `expires` day has passed, whatever the
 //! owner does afterwards, so a board never fills with what nobody took down.
 
+pub mod edit;
+mod entries;
+pub mod personal;
+pub mod tally;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,12 +15,14 @@ use serde_json::{Map, Value};
 
 use crate::ids::NetworkId;
 use crate::json;
-use crate::limits::{NOTICES_MAX, REPLIES_MAX};
-use crate::listing::edit::is_date;
+use crate::limits::{NOTICES_MAX, REPLIES_MAX, REPORTS_MAX, SIGNATURES_MAX};
+use crate::listing::edit::{is_date, is_time};
 use crate::listing::entities::{Entities, Entity, Shape};
 use crate::listing::state::{
     Head, STATE_FORMAT, StateError, check_count, check_name, parse_state, state_bytes,
 };
+
+pub use entries::{Report, Signature, Verdict, text_hash};
 
 /// What `kind` says in the state of a board.
 pub const BOARD_KIND: &str = "board";
@@ -33,6 +40,12 @@ pub struct BoardState {
     /// Its replies to other organisations' notices.
     #[serde(default, skip_serializing_if = "Entities::is_empty")]
     pub replies: Entities<Reply>,
+    /// The statements of other organisations that it has signed.
+    #[serde(default, skip_serializing_if = "Entities::is_empty")]
+    pub signatures: Entities<Signature>,
+    /// What it found when it used services of other organisations.
+    #[serde(default, skip_serializing_if = "Entities::is_empty")]
+    pub reports: Entities<Report>,
     /// Fields that this version does not know, carried as they came.
     #[serde(flatten, deserialize_with = "json::fields_without_nulls")]
     pub extra: Map<String, Value>,
@@ -58,6 +71,13 @@ pub struct Notice {
     pub languages: Vec<String>,
     /// Last day on which it is shown, `YYYY-MM-DD`.
     pub expires: String,
+    /// When what it tells of begins, for an event or a training: `YYYY-MM-DD`, or `YYYY-MM-DDTHH:MM` by the
+    /// clocks there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<String>,
+    /// When it ends, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
     /// Day on which it was put up, `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posted: Option<String>,
@@ -178,7 +198,22 @@ impl<'de> Deserialize<'de> for NoticeKind {
     }
 }
 
+/// Is this a day that exists, `YYYY-MM-DD`, or such a day with a time, `YYYY-MM-DDTHH:MM`?
+#[must_use]
+pub fn is_day_or_moment(text: &str) -> bool {
+    match text.split_once('T') {
+        None => is_date(text),
+        Some((day, time)) => is_date(day) && time.len() == "09:30".len() && is_time(time),
+    }
+}
+
 impl Notice {
+    /// Whether it still stands on a day written `YYYY-MM-DD`: it is not closed, and has not expired.
+    #[must_use]
+    pub fn is_open(&self, day: &str) -> bool {
+        !self.closed && self.expires.as_str() >= day
+    }
+
     /// Whether members of a network are shown this notice, on a day written `YYYY-MM-DD`: it is meant for
     /// their network or for all, it is not closed, and it has not expired.
     ///
@@ -186,7 +221,7 @@ impl Notice {
     #[must_use]
     pub fn is_shown_in(&self, network: &NetworkId, day: &str) -> bool {
         let meant = self.networks.is_empty() || self.networks.iter().any(|it| network.matches(it));
-        meant && !self.closed && self.expires.as_str() >= day
+        meant && self.is_open(day)
     }
 }
 
@@ -197,6 +232,8 @@ impl Default for BoardState {
             kind: BOARD_KIND.to_owned(),
             notices: Entities::default(),
             replies: Entities::default(),
+            signatures: Entities::default(),
+            reports: Entities::default(),
             extra: Map::new(),
         }
     }
@@ -231,15 +268,29 @@ impl BoardState {
     fn check(&self) -> Result<(), StateError> {
         check_count("notices", self.notices.len(), NOTICES_MAX)?;
         check_count("replies", self.replies.len(), REPLIES_MAX)?;
+        check_count("signatures", self.signatures.len(), SIGNATURES_MAX)?;
+        check_count("reports", self.reports.len(), REPORTS_MAX)?;
         for notice in &self.notices {
             let owner = format!("notices, id {}", notice.id);
             check_name(&owner, &notice.title)?;
             let posted = notice.posted.as_deref();
             check_dates(&owner, [Some(notice.expires.as_str()), posted])?;
+            check_moments(&owner, [notice.starts.as_deref(), notice.ends.as_deref()])?;
         }
         for reply in &self.replies {
             let owner = format!("replies, id {}", reply.id);
             check_dates(&owner, [reply.expires.as_deref(), reply.posted.as_deref()])?;
+        }
+        for signature in &self.signatures {
+            let owner = format!("signatures, id {}", signature.id);
+            check_dates(&owner, [signature.posted.as_deref(), None])?;
+        }
+        for report in &self.reports {
+            let owner = format!("reports, id {}", report.id);
+            check_dates(
+                &owner,
+                [Some(report.expires.as_str()), Some(&report.posted)],
+            )?;
         }
         Ok(())
     }
@@ -248,13 +299,29 @@ impl BoardState {
 fn check_dates(owner: &str, dates: [Option<&str>; 2]) -> Result<(), StateError> {
     match dates.into_iter().flatten().find(|date| !is_date(date)) {
         None => Ok(()),
-        Some(date) => Err(StateError::Field {
-            place: json::Place {
-                path: owner.to_owned(),
-                ..json::Place::default()
-            },
-            message: format!("{date:?} is not a date such as 2026-11-30"),
-        }),
+        Some(date) => Err(wrong(owner, date, "a date such as 2026-11-30")),
+    }
+}
+
+fn check_moments(owner: &str, moments: [Option<&str>; 2]) -> Result<(), StateError> {
+    let mut given = moments.into_iter().flatten();
+    match given.find(|moment| !is_day_or_moment(moment)) {
+        None => Ok(()),
+        Some(moment) => Err(wrong(
+            owner,
+            moment,
+            "a date such as 2026-11-30, or one with a time such as 2026-11-30T09:30",
+        )),
+    }
+}
+
+fn wrong(owner: &str, found: &str, expected: &str) -> StateError {
+    StateError::Field {
+        place: json::Place {
+            path: owner.to_owned(),
+            ..json::Place::default()
+        },
+        message: format!("{found:?} is not {expected}"),
     }
 }
 
@@ -271,7 +338,7 @@ impl Entity for Notice {
         static SHAPE: Shape = Shape {
             kind: "notice",
             required: &["kind", "title", "expires"],
-            text: &["text", "posted"],
+            text: &["text", "posted", "starts", "ends"],
             number: &[],
             loose: &[],
             many: &[],
@@ -310,6 +377,8 @@ pub(crate) static SHAPE: Shape = Shape {
     many: &[
         ("notices", <Notice as Entity>::shape),
         ("replies", <Reply as Entity>::shape),
+        ("signatures", <Signature as Entity>::shape),
+        ("reports", <Report as Entity>::shape),
     ],
     one: &[],
 };
@@ -362,6 +431,21 @@ mod tests {
                 "{error}"
             );
         }
+        for (field, most) in [("signatures", SIGNATURES_MAX), ("reports", REPORTS_MAX)] {
+            let entry = |index| {
+                json!({"id": format!("e{index}"), "organisation": "o", "notice": "n", "text_hash": "00",
+                    "service": "s", "verdict": "wrong", "posted": "2026-11-27", "expires": "2026-12-31"})
+            };
+            let mut value = board(0, 0);
+            value[field] = (0..most).map(entry).collect();
+            assert!(parse(&value).is_ok(), "{field}");
+            value[field] = (0..=most).map(entry).collect();
+            let error = parse(&value).unwrap_err();
+            assert!(
+                matches!(&error, StateError::TooMany { what, .. } if *what == field),
+                "{error}"
+            );
+        }
         let mut long = board(1, 0);
         long["notices"][0]["text"] = json!("x".repeat(TEXT_MAX_BYTES + 1));
         assert!(matches!(
@@ -385,6 +469,23 @@ mod tests {
             panic!("{error}")
         };
         assert_eq!(place.path, "notices[1]");
+    }
+
+    #[test]
+    fn what_begins_on_no_day_of_the_calendar_is_refused() {
+        for (starts, good) in [
+            ("2026-12-01", true),
+            ("2026-12-01T09:30", true),
+            ("2026-12-32", false),
+            ("2026-12-01T9:30", false),
+            ("2026-12-01T09:30Z", false),
+            ("2026-12-01T25:00", false),
+            ("09:30", false),
+        ] {
+            let mut value = board(1, 0);
+            value["notices"][0]["starts"] = json!(starts);
+            assert_eq!(parse(&value).is_ok(), good, "{starts}");
+        }
     }
 
     #[test]

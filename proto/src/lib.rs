@@ -102,6 +102,7 @@ pub mod json;
 pub mod keys;
 pub mod limits;
 pub mod listing;
+pub mod matching;
 pub mod pass;
 pub mod planted;
 pub mod record;

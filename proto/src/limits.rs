@@ -28,6 +28,12 @@ pub const WITHIN_MAX_KM: u32 = 1000;
 pub const FACTS_PER_ENTRY_MAX: usize = 256;
 /// How far a rule with a number of occurrences is followed to find its last, in days.
 pub const HOURS_COUNT_MAX_DAYS: i32 = 3660;
+/// Most statements of others that one board signs.
+pub const SIGNATURES_MAX: usize = 200;
+/// Most services of others of which one board says whether their entry is right.
+pub const REPORTS_MAX: usize = 200;
+/// Most seats on other bodies that a card lists.
+pub const SEATS_MAX: usize = 64;
 /// Longest name (organisation, service, network, place), in bytes of UTF-8.
 pub const NAME_MAX_BYTES: usize = 1024;
 /// Largest listing file that `listing import` takes, in bytes.

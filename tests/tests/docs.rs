@@ -26,6 +26,7 @@ pages! {
     listing: "docs/guide/listing.md",
     exchange: "docs/guide/exchange.md",
     searching: "docs/guide/searching.md",
+    board: "docs/guide/board.md",
     a_network_from_beginning_to_end: "docs/guide/a-network-from-beginning-to-end.md",
     joining: "docs/guide/joining.md",
     leaving: "docs/guide/leaving.md",

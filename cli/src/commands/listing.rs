@@ -245,7 +245,7 @@ fn in_words(view: &ListingView, context: &Context) -> String {
     text
 }
 
-fn history_in_words(history: &History, context: &Context) -> String {
+pub(crate) fn history_in_words(history: &History, context: &Context) -> String {
     if history.entries.is_empty() {
         return format!(
             "The listing of {} is empty.\n",

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod assure;
 mod away;
 mod backup;
 mod block;
@@ -7,11 +8,14 @@ mod charter;
 mod close;
 mod completions;
 mod conflicts;
+mod digest;
 mod doctor;
+mod due;
 mod duplicates;
 mod erase;
-mod export;
 mod explain;
+mod export;
+mod feed;
 mod found;
 mod help;
 mod import;
@@ -21,17 +25,24 @@ mod key;
 mod leave;
 mod listing;
 mod manpages;
+mod map;
+mod matches;
 mod members;
 mod node;
+mod notice;
 mod object;
 mod org;
 mod record;
+mod reply;
+mod report;
 mod restore;
 mod search;
+mod seat;
 mod service;
 mod show;
 mod status;
 mod succession;
+mod twins;
 mod unblock;
 mod vouch;
 mod waiting;
@@ -103,6 +114,30 @@ enum Command {
     /// Small edits of single services
     #[command(subcommand)]
     Service(service::Service),
+    /// Confirm that services of yours are listed as they are
+    Assure(assure::Assure),
+    /// What of your listing needs a look: not confirmed for long, or reported by others
+    Due(due::Due),
+    /// Say that an entry of another organisation is wrong; or, with --confirm, that it is right
+    Report(report::Report),
+    /// The board: what organisations need and offer, and what they say together
+    #[command(subcommand)]
+    Notice(notice::Notice),
+    /// Answer a notice of another organisation
+    Reply(reply::Reply),
+    /// What others have for your needs, and which of their needs you may be able to answer
+    Matches(matches::Matches),
+    /// Organisations that do what yours does, for the same people
+    Twins(twins::Twins),
+    /// The seats that your organisation holds on forums, boards and other bodies
+    #[command(subcommand)]
+    Seat(seat::Seat),
+    /// Draw who represents whom
+    Map(map::Map),
+    /// One page of what has concerned your organisation lately
+    Digest(digest::Digest),
+    /// Notices for news readers, and events for calendars
+    Feed(feed::Feed),
     /// What two nodes of your organisation wrote differently at one time
     Conflicts(conflicts::Conflicts),
     /// Search everything that this node holds
@@ -264,6 +299,17 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Org(org) => org::run(org, context).await,
         Command::Listing(listing) => listing::run(listing, context).await,
         Command::Service(service) => service::run(service, context).await,
+        Command::Assure(assure) => assure::run(assure, context).await,
+        Command::Due(due) => due::run(due, context).await,
+        Command::Report(report) => report::run(report, context).await,
+        Command::Notice(notice) => notice::run(notice, context).await,
+        Command::Reply(reply) => reply::run(reply, context).await,
+        Command::Matches(matches) => matches::run(matches, context).await,
+        Command::Twins(twins) => twins::run(twins, context).await,
+        Command::Seat(seat) => seat::run(seat, context).await,
+        Command::Map(map) => map::run(map, context).await,
+        Command::Digest(digest) => digest::run(digest, context).await,
+        Command::Feed(feed) => feed::run(feed, context).await,
         Command::Conflicts(conflicts) => conflicts::run(conflicts, context).await,
         Command::Search(search) => search::run(*search, context).await,
         Command::Explain(explain) => explain::run(explain, context).await,
@@ -335,6 +381,7 @@ impl Command {
             | Self::Explain(_)
             | Self::Show(_)
             | Self::Export(_)
+            | Self::Map(_)
             | Self::Members(_)
             | Self::Waiting(_)
             | Self::Block(_)

@@ -1,12 +1,12 @@
 //! `fingerpost show ID`
 
 use clap::Args;
-use fingerpost_proto::api::{EntryKind, EntryView};
+use fingerpost_proto::api::{EntryKind, EntryView, Findings};
 
 use crate::client::Target;
 use crate::commands::Context;
 use crate::error::CliError;
-use crate::output::words::{ago, now_s, pause, succession};
+use crate::output::words::{ago, count, now_s, pause, succession};
 use crate::output::{entity_lines, one_line};
 
 #[derive(Debug, Args)]
@@ -48,7 +48,16 @@ fn in_words(entry: &EntryView, now_s: u64) -> String {
         ));
     }
     let assured = entry.assured_date.as_deref().unwrap_or("it does not say");
-    text.push_str(&format!("Last assured: {}\n", one_line(assured)));
+    let by = entry.assured_by.as_ref();
+    let by = by.map(|name| format!(" by {}", one_line(name)));
+    text.push_str(&format!(
+        "Last assured: {}{}\n",
+        one_line(assured),
+        by.unwrap_or_default()
+    ));
+    if let Some(findings) = &entry.findings {
+        text.push_str(&said_by_others(findings));
+    }
     text.push_str(&format!(
         "Our copy: as published {}\n",
         ago(entry.issued_at_s, now_s)
@@ -61,6 +70,28 @@ fn in_words(entry: &EntryView, now_s: u64) -> String {
             "Two nodes of this organisation have published different versions that are not merged \
              yet; this is one of them.\n",
         );
+    }
+    text
+}
+
+/// What organisations that used a service say of its entry.
+fn said_by_others(findings: &Findings) -> String {
+    let mut text = String::new();
+    if findings.confirmed > 0 {
+        let on = findings.confirmed_on.as_deref().unwrap_or_default();
+        text.push_str(&format!(
+            "Found right by {} that used it, last on {}\n",
+            count(findings.confirmed, "other organisation"),
+            one_line(on)
+        ));
+    }
+    for report in &findings.reports {
+        text.push_str(&format!(
+            "Reported as wrong by {} on {}: {}\n",
+            one_line(&report.organisation.name),
+            one_line(&report.posted),
+            one_line(&report.text)
+        ));
     }
     text
 }

@@ -13,6 +13,7 @@ mod node;
 mod screen;
 mod spread;
 mod story;
+mod together;
 mod view;
 
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ use crate::demo::node::{Node, in_parallel};
 use crate::demo::screen::Screen;
 use crate::demo::spread::{Edits, median_and_max_ms, poll_interval, shown};
 use crate::demo::view::{compare_all, grow, same_answer};
-use crate::demo::{AT_A_TIME, binary, failed, forgery, logs};
+use crate::demo::{AT_A_TIME, binary, failed, forgery, logs, together};
 use crate::error::CliError;
 use crate::output::one_line;
 use crate::output::words::{count, grouped};
@@ -67,6 +67,9 @@ struct Findings {
     ready_again_ms: u64,
     caught_up_ms: u64,
     refused: Vec<RefusedForgery>,
+    matched_after_ms: u64,
+    matched_because: String,
+    map: String,
     log_lines: usize,
     log_warnings: usize,
     log_errors: usize,
@@ -110,6 +113,10 @@ impl Story<'_> {
             .await?;
         self.forge(nodes, &edits, &word, &before, &question, &mut found)
             .await?;
+        let together = together::show(nodes, self.screen).await?;
+        found.matched_after_ms = together.matched_after_ms;
+        found.matched_because = together.reasons;
+        found.map = together.map.display().to_string();
         self.check_logs(nodes, &mut found)?;
         found.seconds = started.elapsed().as_secs();
         self.end(nodes, &question, found)
@@ -380,7 +387,7 @@ impl Story<'_> {
         (found.log_lines, found.log_warnings) = (counts.lines, counts.warnings);
         found.log_errors = counts.errors.len();
         self.screen.step(&format!(
-            "8. The logs of all nodes: {}, {}, {}.",
+            "10. The logs of all nodes: {}, {}, {}.",
             count(counts.lines, "line"),
             count(counts.warnings, "warning"),
             count(counts.errors.len(), "error"),
@@ -438,6 +445,8 @@ impl Story<'_> {
             ),
             (first, "listing history".to_owned()),
             (first, "members".to_owned()),
+            (first, "matches".to_owned()),
+            (first, "map --format mermaid".to_owned()),
         ] {
             self.screen
                 .line(&format!("   {program} --home {home} {command}"))?;

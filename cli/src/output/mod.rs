@@ -6,6 +6,7 @@
 
 mod content;
 mod csv;
+pub(crate) mod page;
 pub(crate) mod qr;
 mod table;
 pub(crate) mod words;

@@ -102,7 +102,7 @@ pub(super) fn edited() -> api::Edited {
     }
 }
 
-fn history() -> api::History {
+pub(super) fn history() -> api::History {
     api::History {
         organisation: org(),
         entries: vec![api::HistoryItem {
@@ -163,6 +163,16 @@ fn entry() -> api::EntryView {
             clients_to: vec![other(8, "South Aid")],
         }),
         followed_from: None,
+        assured_by: Some(NAME.into()),
+        findings: Some(api::Findings {
+            confirmed: 2,
+            confirmed_on: Some("2026-11-20".into()),
+            reports: vec![api::ReportView {
+                organisation: other(7, "Aid & Co"),
+                text: "phone disconnected".into(),
+                posted: "2026-11-21".into(),
+            }],
+        }),
     }
 }
 

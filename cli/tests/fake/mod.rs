@@ -1,5 +1,6 @@
 //! A daemon that answers every request with what a test gave it, at the socket of a temporary home.
 
+mod board;
 mod listing;
 mod membership;
 mod nodes;
@@ -158,6 +159,7 @@ fn canned(line: &str) -> Option<Value> {
         .or_else(|| membership::canned(method, path))
         .or_else(|| nodes::canned(method, path))
         .or_else(|| operating::canned(method, path))
+        .or_else(|| board::canned(method, path))
 }
 
 fn value(answer: &impl Serialize) -> Value {

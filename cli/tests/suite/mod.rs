@@ -1,5 +1,6 @@
 //! The commands of joining, leaving, keys and nodes, one test a command.
 
+mod board;
 mod conflicts;
 mod keys;
 mod manpages;

@@ -235,7 +235,7 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub fn add_service(&self, org: &OrgId, fields: &Fields, by: &By) -> Result<Edited, NodeError> {
-        let id = Uuid::from_bytes(version_4(random()?)).to_string();
+        let id = new_id()?;
         let what = format!("service added: {id}");
         let mut edited = self.edit_listing(org, by, &what, |current| {
             let mut listing = self.listing_or_new(org, current);
@@ -322,7 +322,7 @@ impl Node {
     }
 
     /// Changes a listing as a whole and publishes the documents that changed.
-    fn edit_listing(
+    pub(super) fn edit_listing(
         &self,
         org: &OrgId,
         by: &By,
@@ -566,7 +566,7 @@ fn added(listing: &Listing) -> Changes {
     diff(&nothing, listing)
 }
 
-fn no_service(id: &str) -> NodeError {
+pub(super) fn no_service(id: &str) -> NodeError {
     NodeError::not_found(
         format!("there is no service {id} in this organisation's listing; nothing was changed"),
         "fingerpost search finds services with their ids",
@@ -578,6 +578,11 @@ fn edit_error(error: EditError) -> NodeError {
         format!("{error} (nothing was changed)"),
         "fields have the names of Open Referral, such as name, description, status, minimum_age",
     )
+}
+
+/// A new id for an entity: a UUID that nobody has drawn before.
+pub(super) fn new_id() -> Result<String, NodeError> {
+    Ok(Uuid::from_bytes(version_4(random()?)).to_string())
 }
 
 /// Random bytes as a UUID of version 4 (RFC 9562, section 5.4).

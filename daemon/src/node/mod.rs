@@ -6,6 +6,7 @@
 
 mod afterwards;
 mod backups;
+mod board;
 mod budgets;
 mod clock;
 mod contacts;
@@ -62,6 +63,7 @@ use crate::rescue::Rescue;
 use crate::search::{OpenState, SearchError, SearchIndex};
 use crate::store::{SledStorage, StoreError, set_aside};
 
+pub use board::Wanted as WantedNotices;
 pub use budgets::{
     GOSSIP_BURST, GOSSIP_PER_S, PEERS_MAX, REFUSED_BYTES, SESSIONS_BURST, SESSIONS_PER_S,
     WORK_BURST_BYTES, WORK_PER_S_BYTES,

@@ -89,6 +89,11 @@ impl Node {
         }
     }
 
+    /// An organisation with its name, for whoever does not hold the replica.
+    pub(super) fn org_named(&self, org: &OrgId) -> OrgRef {
+        org_ref(&self.replica(), org)
+    }
+
     /// Any organisation that this node knows.
     pub(super) fn any_org(&self, text: &str) -> Result<OrgId, NodeError> {
         let replica = self.replica();

@@ -9,6 +9,7 @@ use fingerpost_proto::replica::{Replica, Shown};
 use fingerpost_proto::roster::Place;
 use serde_json::Value;
 
+use super::board::assurer_of;
 use super::days::today;
 use super::membership::{name_of, pause_of};
 use super::names::{card_of, org_ref};
@@ -85,7 +86,11 @@ impl Node {
                 "fingerpost search finds services with their ids",
             ));
         };
-        self.entry_of(hit)
+        let mut entry = self.entry_of(hit)?;
+        if entry.kind == EntryKind::Service {
+            entry.findings = Some(self.findings_of(&entry)?);
+        }
+        Ok(entry)
     }
 
     /// The organisation that goes on for one whose own card is held no more.
@@ -153,6 +158,7 @@ impl Node {
             .collect();
         let record = shown.record.get();
         let card = card_of(replica, org);
+        let assured_by = assurer_of(&found.content);
         EntryView {
             id: found.id,
             kind: found.kind,
@@ -169,6 +175,8 @@ impl Node {
             away: card.and_then(|card| pause_of(&card, &today())),
             succession: self.succession_of(replica, org),
             followed_from: None,
+            assured_by,
+            findings: None,
         }
     }
 

@@ -65,6 +65,26 @@
 //! | `GET /v1/succession?network=` | | [`Successions`] |
 //! | `POST /v1/succession/propose?org=` | [`Claim`] | [`SuccessionInfo`] |
 //! | `POST /v1/succession/sign?org=` | [`SignSuccession`] | [`SuccessionInfo`] |
+//! | `GET /v1/notices?org=&kind=&area=&mine=&all=` | | [`Notices`] |
+//! | `POST /v1/notices?org=` | [`NoticeContent`] | [`Posted`] |
+//! | `GET /v1/notices/{id}?org=` | | [`NoticeDetail`] |
+//! | `PATCH /v1/notices/{id}?org=` | [`NoticeContent`] | [`Posted`] |
+//! | `POST /v1/notices/{id}/close?org=` | | [`Posted`] |
+//! | `POST /v1/notices/{id}/replies?org=` | [`PostReply`] | [`Posted`] |
+//! | `POST /v1/notices/{id}/sign?org=` | [`Sign`] | [`Posted`] |
+//! | `GET /v1/board/history?org=` | | [`History`] |
+//! | `POST /v1/board/undo?org=` | | [`Posted`] |
+//! | `POST /v1/assure?org=` | [`Assure`] | [`Edited`] |
+//! | `GET /v1/due?org=&days=` | | [`Due`] |
+//! | `GET /v1/seats?org=` | | [`Seats`] |
+//! | `POST /v1/seats?org=` | [`AddSeat`] | [`Seats`] |
+//! | `POST /v1/seats/remove?org=` | [`RemoveSeat`] | [`Seats`] |
+//! | `GET /v1/map?peers=` | | [`MapView`] |
+//! | `GET /v1/digest?org=&days=&mine=` | | [`Digest`] |
+//! | `GET /v1/calendar?org=&mine=` | | [`Calendar`] |
+//! | `GET /v1/matches?org=` | | [`Matches`] |
+//! | `GET /v1/twins?org=&where=` | | [`Twins`] |
+//! | `POST /v1/reports?org=` | [`PostReport`] | [`Posted`] |
 //! | `GET /v1/records?org=&document=` | | [`Records`] |
 //! | `POST /v1/records` | [`Records`] | [`Delivered`] |
 //!
@@ -72,6 +92,10 @@
 //! thing), 409 (refused as things stand), or 500 (this node's fault).
 
 mod exchange;
+mod board;
+mod digest;
+mod map;
+mod matching;
 mod membership;
 mod nodes;
 mod operating;
@@ -85,6 +109,10 @@ use crate::ids::{NodeId, OrgId, RecordId};
 use crate::listing::Changes;
 
 pub use exchange::*;
+pub use board::*;
+pub use digest::*;
+pub use map::*;
+pub use matching::*;
 pub use membership::*;
 pub use nodes::*;
 pub use operating::*;
@@ -375,6 +403,12 @@ pub struct EntryView {
     pub followed_from: Option<String>,
     /// Whether a newer version is known whose content has not arrived.
     pub outdated: bool,
+    /// Who assured it, if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assured_by: Option<String>,
+    /// What other organisations say of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
 }
 
 /// `GET` and `POST /v1/records`: items as they are carried between nodes.

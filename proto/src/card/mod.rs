@@ -64,6 +64,9 @@ pub struct Card {
     /// What comes after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succession: Option<Succession>,
+    /// The seats that it holds on other bodies, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seats: BTreeMap<String, Seat>,
     /// The networks whose charter it accepts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub networks: BTreeMap<NetworkId, Membership>,
@@ -91,6 +94,29 @@ pub struct Pause {
     /// What people should know, such as whom to ask meanwhile; at most [`limits::REASON_MAX_BYTES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// A seat that an organisation holds on a forum, a board or another body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    /// The name of the body.
+    pub body: String,
+    /// The body itself, if it is an organisation of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<OrgId>,
+    /// What sort of body it is, such as `forum` or `partnership board`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What the organisation does there, such as `chair`, `member` or `represents the carers' groups`.
+    pub role: String,
+}
+
+impl Seat {
+    fn is_acceptable(&self) -> bool {
+        let texts = [Some(&self.body), Some(&self.role), self.kind.as_ref()];
+        let mut given = texts.into_iter().flatten();
+        given.all(|text| !text.trim().is_empty() && text.len() <= limits::NAME_MAX_BYTES)
+    }
 }
 
 /// What comes after this organisation.
@@ -125,6 +151,12 @@ pub enum CardError {
     /// More entries than the limits allow.
     #[error("too many {0} on one card")]
     TooMany(&'static str),
+    /// A seat without a body or a role, or with one that is too long.
+    #[error(
+        "a seat names a body and a role, each of 1 to {} bytes",
+        limits::NAME_MAX_BYTES
+    )]
+    BadSeat,
     /// A reason or a note that is too long.
     #[error("a reason or a note has at most {} bytes", limits::REASON_MAX_BYTES)]
     ReasonTooLong,
@@ -145,6 +177,7 @@ impl Card {
             rekeyings: Vec::new(),
             pauses: Vec::new(),
             succession: None,
+            seats: BTreeMap::new(),
             networks: BTreeMap::new(),
             extra: serde_json::Map::new(),
         }
@@ -178,6 +211,9 @@ impl Card {
         {
             return Err(CardError::ReasonTooLong);
         }
+        if !self.seats.values().all(Seat::is_acceptable) {
+            return Err(CardError::BadSeat);
+        }
         let addresses = self.nodes.values().map(Vec::len).max().unwrap_or(0);
         let succession = self.succession.as_ref().map_or(0, |s| s.clients_to.len());
         let counts = [
@@ -200,6 +236,7 @@ impl Card {
             ),
             (self.rekeyings.len(), limits::REKEYINGS_MAX, "older keys"),
             (self.pauses.len(), limits::PAUSES_MAX, "pauses"),
+            (self.seats.len(), limits::SEATS_MAX, "seats"),
             (
                 succession,
                 limits::SUCCESSIONS_PER_NETWORK_MAX,
@@ -242,6 +279,30 @@ mod tests {
             serde_json::json!({"since": "2027-01-01"}),
         );
         assert_eq!(Card::parse(&card.to_bytes()), Ok(card));
+    }
+
+    #[test]
+    fn seats_are_bounded_and_say_where_and_what() {
+        let seat = Seat {
+            body: "Partnership Board".into(),
+            organisation: None,
+            kind: Some("board".into()),
+            role: "chair".into(),
+        };
+        let mut card = Card::new("Brixton Advice");
+        for n in 0..limits::SEATS_MAX {
+            card.seats.insert(format!("s{n}"), seat.clone());
+        }
+        assert_eq!(Card::parse(&card.to_bytes()), Ok(card.clone()));
+        card.seats.insert("more".into(), seat.clone());
+        assert_eq!(card.check(), Err(CardError::TooMany("seats")));
+        card.seats.clear();
+        let silent = Seat {
+            role: " ".into(),
+            ..seat
+        };
+        card.seats.insert("silent".into(), silent);
+        assert_eq!(card.check(), Err(CardError::BadSeat));
     }
 
     #[test]

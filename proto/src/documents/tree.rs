@@ -48,6 +48,7 @@ static ENTRY: Shape = LEAF;
 fn keyed(shape: &Shape, field: &str) -> Option<&'static Shape> {
     match (shape.kind, field) {
         ("card", "networks") => Some(&MEMBERSHIP),
+        ("card", "seats") => Some(&ENTRY),
         (
             "membership",
             "vouches" | "given" | "invitations" | "objections" | "amendments" | "successors",

@@ -325,7 +325,7 @@ pub fn is_date(text: &str) -> bool {
 }
 
 /// Is this a time of day, `HH:MM` or `HH:MM:SS`, perhaps with a zone behind it as ORUK allows?
-fn is_time(text: &str) -> bool {
+pub(crate) fn is_time(text: &str) -> bool {
     let clock = text.split(['Z', '+', '-']).next().unwrap_or_default();
     let parts: Vec<&str> = clock.split(':').collect();
     let limits = [23_u8, 59, 59];

@@ -494,6 +494,14 @@ impl<S: Storage> Replica<S> {
         orgs
     }
 
+    /// The documents of one name that are held, of all organisations. Reads nothing from the store.
+    pub fn documents_named(&self, name: DocName) -> impl Iterator<Item = DocKey> + '_ {
+        self.documents
+            .keys()
+            .filter(move |key| key.name == name)
+            .copied()
+    }
+
     /// The documents that are held of one organisation, card first.
     pub fn documents_of(&self, org: &OrgId) -> impl Iterator<Item = DocKey> + '_ {
         let first = DocKey {

@@ -83,7 +83,10 @@ pub fn board(data: &[u8]) -> bool {
         return false;
     };
     assert!(
-        board.notices.len() <= limits::NOTICES_MAX && board.replies.len() <= limits::REPLIES_MAX
+        board.notices.len() <= limits::NOTICES_MAX
+            && board.replies.len() <= limits::REPLIES_MAX
+            && board.signatures.len() <= limits::SIGNATURES_MAX
+            && board.reports.len() <= limits::REPORTS_MAX
     );
     for notice in &board.notices {
         let _ = notice.is_shown_in(&world().network(), "2026-11-25");
@@ -164,6 +167,7 @@ kinds! {
     api::Invite, api::CancelInvitation, api::VouchFor, api::Object, api::Withdraw, api::Block, api::Away,
     api::Close, api::Merge, api::Claim, api::SignSuccession, api::UseOrg, api::HandOver, api::UsePass, api::Rekey,
     api::AddNode, api::RevokeNode, api::ExportKey, api::ImportKey, api::Restore, api::Resolve,
+    api::NoticeContent, api::PostReply, api::Sign, api::Assure, api::PostReport, api::AddSeat, api::RemoveSeat,
 }
 
 /// A body is what one of the requests needs, and says the same when it is written again; or it is refused. The

@@ -1,5 +1,6 @@
 //! The routes: each reads its input, calls the node, and answers in JSON.
 
+mod board;
 mod conflicts;
 mod exchange;
 mod membership;
@@ -46,6 +47,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         )
         .route("/v1/entries/{id}", get(entry))
         .route("/v1/records", get(export_records).post(import_records))
+        .merge(board::routes())
         .merge(nodes::routes())
         .merge(membership::routes())
         .merge(conflicts::routes())
