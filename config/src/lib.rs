@@ -19,6 +19,6 @@ mod settings;
 pub use home::{Home, HomeError, SOCKET_PATH_MAX_BYTES, Surroundings};
 pub use rules::Problem;
 pub use settings::{
-    LogFormat, LogSettings, MetricsSettings, NetworkSettings, SETTINGS_MAX_BYTES, SearchSettings,
-    Settings, SettingsError, StoreSettings, SyncSettings,
+    LogFormat, LogSettings, MetricsSettings, NetworkSettings, PublicApiSettings,
+    SETTINGS_MAX_BYTES, SearchSettings, Settings, SettingsError, StoreSettings, SyncSettings,
 };

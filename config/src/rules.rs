@@ -64,6 +64,12 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("search.writer_mb", whole(15, 2_048, "MiB")),
     ("metrics.address", Allowed::Ip),
     ("metrics.port", whole(0, 65_535, "0 for none")),
+    ("public_api.address", Allowed::Ip),
+    ("public_api.port", whole(0, 65_535, "0 for none")),
+    (
+        "public_api.requests_per_minute",
+        whole(1, 1_000_000, "requests"),
+    ),
 ];
 
 const fn whole(min: u32, max: u32, unit: &'static str) -> Allowed {

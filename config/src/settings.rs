@@ -27,6 +27,8 @@ pub struct Settings {
     pub search: SearchSettings,
     /// Figures for whoever watches the node.
     pub metrics: MetricsSettings,
+    /// The directory as Open Referral UK, for other programs.
+    pub public_api: PublicApiSettings,
 }
 
 /// How the node reaches others and is reached.
@@ -150,6 +152,28 @@ pub struct SearchSettings {
 impl Default for SearchSettings {
     fn default() -> Self {
         Self { writer_mb: 32 }
+    }
+}
+
+/// The directory as Open Referral UK, for other programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PublicApiSettings {
+    /// Address on which it is served, if `port` is set.
+    pub address: String,
+    /// TCP port on which it is served; 0: on none.
+    pub port: u32,
+    /// Most requests a minute from one address.
+    pub requests_per_minute: u32,
+}
+
+impl Default for PublicApiSettings {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1".to_owned(),
+            port: 0,
+            requests_per_minute: 600,
+        }
     }
 }
 
@@ -349,6 +373,11 @@ mod tests {
             metrics: MetricsSettings {
                 address: "::1".to_owned(),
                 port: 9787,
+            },
+            public_api: PublicApiSettings {
+                address: "::1".to_owned(),
+                port: 8420,
+                requests_per_minute: 7,
             },
         };
         let text = toml::to_string(&settings).unwrap();

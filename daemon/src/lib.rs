@@ -14,6 +14,7 @@ pub mod merge;
 pub mod metrics;
 pub mod net;
 pub mod node;
+pub mod oruk;
 pub mod rescue;
 pub mod run;
 pub mod sealing;

@@ -214,6 +214,16 @@ async fn serve(home: Home, settings: Settings, keys: Keys) -> Result<(), RunErro
             );
         }
     });
+    let (node, stopped) = (Arc::clone(&running.node), running.stopped());
+    tokio::spawn(async move {
+        let settings = node.settings().public_api.clone();
+        if let Err(error) = crate::oruk::serve(&settings, node, stopped).await {
+            tracing::warn!(
+                "the directory is not served on port {}: {error}; all else goes on",
+                settings.port
+            );
+        }
+    });
     // Nobody may be listening for this; it is not needed outside systemd.
     sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
     wait_for_signal().await?;

@@ -166,6 +166,7 @@ impl Node {
     fn index_documents(&self, keys: &BTreeSet<DocKey>, names: &BTreeMap<OrgId, String>) {
         let mut name: Option<(OrgId, String)> = None;
         for key in keys {
+            self.mark_for_catalogue(*key);
             let replica = self.replica();
             let marker = replica.journal();
             if name.as_ref().map(|(org, _)| *org) != Some(key.org) {

@@ -30,6 +30,7 @@ mod membership;
 mod names;
 mod nodes;
 mod passes;
+mod public;
 mod records;
 mod rekey;
 mod restore;
@@ -151,6 +152,7 @@ pub struct Node {
     after: Mutex<afterwards::After>,
     refused: Mutex<BTreeMap<String, u64>>,
     metrics: Metrics,
+    public: public::Public,
     budgets: Mutex<budgets::Budgets>,
     disk_budget_bytes: AtomicU64,
     room: Mutex<Option<room::Room>>,
@@ -300,6 +302,7 @@ impl Node {
             after: Mutex::new(after),
             refused: Mutex::default(),
             metrics: Metrics::default(),
+            public: public::Public::default(),
             budgets: Mutex::default(),
             disk_budget_bytes: AtomicU64::new(disk_budget_bytes),
             room: Mutex::default(),
