@@ -9,7 +9,7 @@
 mod common;
 
 use common::{Site, until};
-use fingerpost_daemon::node::{By, Node};
+use fingerpost_daemon::node::{By, Importing, Node};
 use fingerpost_proto::api::{EntryKind, Found, Propose, SearchPage, SearchRequest};
 use serde_json::{Value, json};
 
@@ -31,7 +31,10 @@ fn import(site: &Site, services: Value) {
     let listing = json!({"id": "o", "name": "Lambeth Pools", "services": services});
     let bytes = serde_json::to_vec(&listing).unwrap();
     let (node, org) = (site.node().clone(), site.org);
-    tokio::task::block_in_place(|| node.import(&org, &bytes, false, &by()).unwrap());
+    tokio::task::block_in_place(|| {
+        node.import(&org, &bytes, Importing::default(), &by())
+            .unwrap()
+    });
 }
 
 fn find(node: &Node, change: impl FnOnce(&mut SearchRequest)) -> SearchPage {

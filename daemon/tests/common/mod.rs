@@ -198,7 +198,7 @@ impl Site {
         &self.running.node
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Node) -> T + Send + 'static,
     ) -> T {

@@ -91,9 +91,9 @@
 //! A request that fails is answered with [`ApiError`] and a status of 400 (bad input), 404 (no such
 //! thing), 409 (refused as things stand), or 500 (this node's fault).
 
-mod exchange;
 mod board;
 mod digest;
+mod exchange;
 mod map;
 mod matching;
 mod membership;
@@ -108,9 +108,9 @@ use crate::certificate::Role;
 use crate::ids::{NodeId, OrgId, RecordId};
 use crate::listing::Changes;
 
-pub use exchange::*;
 pub use board::*;
 pub use digest::*;
+pub use exchange::*;
 pub use map::*;
 pub use matching::*;
 pub use membership::*;
