@@ -88,9 +88,15 @@ async fn served(folder: PathBuf) -> Served {
             .await
             .unwrap();
     }
+    let (bytes, made_up) = with_places();
+    services.extend(made_up);
+    let node = Arc::clone(site.node());
+    tokio::task::spawn_blocking(move || import(&node, "Made up", &bytes))
+        .await
+        .unwrap();
     let node = Arc::clone(site.node());
     // The organisations themselves, and the node's own first one, are entries too.
-    let wanted = (services.len() + LISTINGS + 1) as u64;
+    let wanted = (services.len() + LISTINGS + 2) as u64;
     until("the index has everything", move || {
         node.status().unwrap().index.entries >= wanted
     })
@@ -101,6 +107,45 @@ async fn served(folder: PathBuf) -> Served {
         client,
         services,
     }
+}
+
+/// A listing of which some places say where they are and some do not, with its services by id: the real ones here name
+/// areas alone.
+fn with_places() -> (Vec<u8>, BTreeMap<String, Value>) {
+    let uuid = |kind: u128, n: usize| uuid::Uuid::from_u128(kind << 64 | n as u128).to_string();
+    let codes = ["M32", "M33", "WA14", "SE5", "M1"];
+    let areas = ["Trafford", "Lambeth", "Greater Manchester", "England"];
+    let service = |n: usize| {
+        let code = codes[n % codes.len()];
+        let point = geography::place(code).unwrap().point;
+        let degrees = |tenths: i32| f64::from(tenths) / 10_000.0;
+        let mut location =
+            json!({"id": uuid(3, n), "name": format!("House {n}"), "location_type": "physical"});
+        if n % 3 != 0 {
+            let address = json!({"id": uuid(4, n), "address_1": "1 High Street", "postal_code": format!("{code} 0TH")});
+            location["addresses"] = json!([address]);
+        }
+        if n % 4 == 0 {
+            location["latitude"] = json!(degrees(point.lat_e4) + 0.01);
+            location["longitude"] = json!(degrees(point.lng_e4));
+        }
+        let mut service = json!({
+            "id": uuid(1, n), "name": format!("Housing advice {n}"), "status": "active",
+            "url": (["https://example.org/a", "www.example.org", "see the poster"][n % 3]),
+            "email": (["advice@example.org", "ask at the door"][n % 2]),
+            "last_modified": format!("2026-{:02}-01T10:00:00", n % 9 + 1),
+            "service_at_locations": [{"id": uuid(2, n), "location": location}],
+            "schedules": [{"id": uuid(6, n), "freq": (["WEEKLY", "DAILY"][n % 2]), "byday": "MO"}],
+        });
+        if n % 5 != 0 {
+            service["service_areas"] = json!([{"id": uuid(5, n), "name": areas[n % areas.len()]}]);
+        }
+        service
+    };
+    let services: Vec<Value> = (0..60).map(service).collect();
+    let file = json!({"id": uuid(9, 0), "name": "Made up", "services": services});
+    let by_id = services.into_iter().map(|it| (text(&it["id"]), it));
+    (file.to_string().into_bytes(), by_id.collect())
 }
 
 fn text(value: &Value) -> String {
@@ -400,7 +445,7 @@ async fn anybody_may_read_and_nobody_write() {
 
     let org = site.org;
     site.blocking(move |node| {
-        let listing = json!({"organization": {"id": "o", "name": "Lambeth Pools"}, "services": [{"id": "s", "name": "Swimming"}]});
+        let listing = json!({"id": "o", "name": "Lambeth Pools", "services": [{"id": "s", "name": "Swimming"}]});
         let by = By::user("test").unwrap();
         node.import(&org, listing.to_string().as_bytes(), Importing::default(), &by).unwrap();
     })

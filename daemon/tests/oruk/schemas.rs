@@ -61,7 +61,8 @@ impl Schemas {
             if name != "openapi" {
                 let schema = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
                 let schema = written_out(&folder, schema);
-                all.insert(name, jsonschema::validator_for(&schema).unwrap());
+                let options = jsonschema::options().should_validate_formats(true);
+                all.insert(name, options.build(&schema).unwrap());
             }
         }
         Some(Self(all))
