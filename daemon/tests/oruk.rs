@@ -121,11 +121,11 @@ fn with_places() -> (Vec<u8>, BTreeMap<String, Value>) {
         let degrees = |tenths: i32| f64::from(tenths) / 10_000.0;
         let mut location =
             json!({"id": uuid(3, n), "name": format!("House {n}"), "location_type": "physical"});
-        if n % 3 != 0 {
+        if !n.is_multiple_of(3) {
             let address = json!({"id": uuid(4, n), "address_1": "1 High Street", "postal_code": format!("{code} 0TH")});
             location["addresses"] = json!([address]);
         }
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             location["latitude"] = json!(degrees(point.lat_e4) + 0.01);
             location["longitude"] = json!(degrees(point.lng_e4));
         }
@@ -137,7 +137,7 @@ fn with_places() -> (Vec<u8>, BTreeMap<String, Value>) {
             "service_at_locations": [{"id": uuid(2, n), "location": location}],
             "schedules": [{"id": uuid(6, n), "freq": (["WEEKLY", "DAILY"][n % 2]), "byday": "MO"}],
         });
-        if n % 5 != 0 {
+        if !n.is_multiple_of(5) {
             service["service_areas"] = json!([{"id": uuid(5, n), "name": areas[n % areas.len()]}]);
         }
         service
