@@ -272,7 +272,10 @@ async fn a_report_reaches_the_owner_and_ends_when_the_entry_is_confirmed() {
     for site in [&bob, &cleo] {
         site.finds("drop-in", &["Ada drop-in"]).await;
     }
-    let due = ada.say(|node, org, _| node.due(org, 180)).await.unwrap();
+    let due = ada
+        .say(|node, org, _| node.due(org, Some(180)))
+        .await
+        .unwrap();
     assert_eq!((due.services.len(), due.of), (1, 1));
     assert_eq!(due.services[0].assured_date, None);
     let assure = |all: bool, services: &[&str]| Assure {
@@ -285,7 +288,10 @@ async fn a_report_reaches_the_owner_and_ends_when_the_entry_is_confirmed() {
         .await
         .unwrap();
     assert_eq!(edited.changes.changed.len(), 1);
-    let due = ada.say(|node, org, _| node.due(org, 180)).await.unwrap();
+    let due = ada
+        .say(|node, org, _| node.due(org, Some(180)))
+        .await
+        .unwrap();
     assert_eq!(due.services, []);
     for wrong in [
         assure(false, &[]),
@@ -353,7 +359,10 @@ async fn a_report_reaches_the_owner_and_ends_when_the_entry_is_confirmed() {
     ada.say(move |node, org, by| node.assure(org, &request, by))
         .await
         .unwrap();
-    let due = ada.say(|node, org, _| node.due(org, 180)).await.unwrap();
+    let due = ada
+        .say(|node, org, _| node.due(org, Some(180)))
+        .await
+        .unwrap();
     assert_eq!(due.services, []);
     let id = service.clone();
     cleo.until("the report has ended everywhere", move |node| {

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use fingerpost_proto::api::{self, DueService};
-use fingerpost_proto::listing::STALE_AFTER_DAYS;
 
 use crate::commands::Context;
 use crate::error::CliError;
@@ -11,15 +10,15 @@ use crate::output::{one_line, table};
 
 #[derive(Debug, Args)]
 pub(crate) struct Due {
-    /// After how many days without a confirmation a service is due
-    #[arg(long, default_value_t = STALE_AFTER_DAYS)]
-    days: u32,
+    /// After how many days without a confirmation a service is due [default: what your networks' charters say, or 180]
+    #[arg(long)]
+    days: Option<u32>,
 }
 
 pub(crate) async fn run(due: Due, context: &Context) -> Result<(), CliError> {
     let target = context
         .target(&["due"])
-        .with("days", Some(due.days.to_string()));
+        .with("days", due.days.map(|days| days.to_string()));
     let due: api::Due = context.client.get(&target).await?;
     context.output.emit(&due, |due| in_words(due, context))?;
     let name = one_line(&due.organisation.name);

@@ -24,6 +24,3 @@ pub use import::{Import, ImportError, parse_import};
 pub use merge::{Changes, EntityRef, FieldChange, apply_import, diff};
 pub use model::{Organization, Service};
 pub use state::{Listing, ShardState, StateError};
-
-/// After how many days without a confirmation an entry is due, unless somebody says otherwise.
-pub const STALE_AFTER_DAYS: u32 = 180;

@@ -8,6 +8,7 @@
 mod need;
 mod profile;
 mod twins;
+mod vocabulary;
 mod words;
 
 pub use need::{Pairing, pair};

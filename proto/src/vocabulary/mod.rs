@@ -303,6 +303,13 @@ impl Vocabulary {
         }
     }
 
+    /// The first word of the first group of synonyms to which a word or phrase belongs: the same for all of them.
+    #[must_use]
+    pub fn first_of_group(&self, text: &str) -> Option<&str> {
+        let place = self.by_synonym.get(&fold(text))?.first()?;
+        self.groups.get(*place)?.first().map(String::as_str)
+    }
+
     /// Other words and phrases for this one, as they are written; without itself.
     #[must_use]
     pub fn synonyms(&self, text: &str) -> Vec<&str> {

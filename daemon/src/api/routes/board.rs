@@ -12,7 +12,6 @@ use fingerpost_proto::api::{
     TwinsWhere,
 };
 use fingerpost_proto::ids::OrgId;
-use fingerpost_proto::listing::STALE_AFTER_DAYS;
 use serde::Deserialize;
 
 use super::super::Who;
@@ -214,7 +213,7 @@ async fn assure(
 async fn due(State(node): NodeState, Query(params): Query<DueParams>) -> Answer<Due> {
     blocking(node, move |node| {
         let org = node.own_org(params.org.as_deref())?;
-        node.due(&org, params.days.unwrap_or(STALE_AFTER_DAYS))
+        node.due(&org, params.days)
     })
     .await
 }

@@ -6,10 +6,9 @@ use fingerpost_proto::api::{Digest, DigestItem, DigestSection, MatchView, Matche
 use fingerpost_proto::board::edit::{days_after, days_between};
 use fingerpost_proto::board::{Notice, NoticeKind};
 use fingerpost_proto::ids::OrgId;
-use fingerpost_proto::listing::STALE_AFTER_DAYS;
 use fingerpost_proto::matching::{OrgProfile, Reason};
+use fingerpost_proto::vocabulary::Vocabulary;
 
-use super::matches::WORDING;
 use super::notices::Seen;
 use super::seen::Board;
 use crate::node::{Node, NodeError};
@@ -96,12 +95,17 @@ impl Sources<'_> {
     }
 
     /// New notices of others in the areas in which the organisation works, but for those that were told of already.
-    fn new_notices(&self, ours: &OrgProfile, told: &BTreeSet<&str>) -> Vec<DigestItem> {
+    fn new_notices(
+        &self,
+        ours: &OrgProfile,
+        told: &BTreeSet<&str>,
+        words: &Vocabulary,
+    ) -> Vec<DigestItem> {
         let others = self.seen.notices().filter(|(board, notice)| {
             board.org != self.org
                 && self.is_new(notice.posted.as_ref())
                 && !told.contains(notice.id.as_str())
-                && ours.works_in(&notice.areas, &WORDING)
+                && ours.works_in(&notice.areas, words)
         });
         let mut items: Vec<(Option<&String>, DigestItem)> = others
             .map(|(board, notice)| {
@@ -195,8 +199,10 @@ impl Node {
             let new: Vec<&Matched> = matches.others.iter().filter(fresh).collect();
             let told: BTreeSet<&str> = new.iter().map(|one| one.need.id.as_str()).collect();
             let listing = self.listing_of(org)?;
-            let ours = listing.map(|listing| OrgProfile::of(&listing, &WORDING));
-            let notices = sources.new_notices(&ours.unwrap_or_default(), &told);
+            let lexicon = self.lexicon()?;
+            let words = &*lexicon.vocabulary;
+            let ours = listing.map(|listing| OrgProfile::of(&listing, words));
+            let notices = sources.new_notices(&ours.unwrap_or_default(), &told, words);
             sections.extend([
                 section(
                     "For your needs",
@@ -220,7 +226,7 @@ impl Node {
     }
 
     fn due_items(&self, org: &OrgId) -> Result<Vec<DigestItem>, NodeError> {
-        let due = self.due(org, STALE_AFTER_DAYS)?;
+        let due = self.due(org, None)?;
         let mut items = Vec::new();
         for service in &due.services {
             for report in &service.findings.reports {

@@ -166,11 +166,16 @@ impl Node {
         ))
     }
 
-    /// What an organisation should look at: what others report, and what was not confirmed for `days`.
+    /// What an organisation should look at: what others report, and what was not confirmed for `days`; where
+    /// nobody says how many, for as many as the charters of this node's networks say.
     ///
     /// # Errors
     /// [`NodeError`].
-    pub fn due(&self, org: &OrgId, days: u32) -> Result<Due, NodeError> {
+    pub fn due(&self, org: &OrgId, days: Option<u32>) -> Result<Due, NodeError> {
+        let days = match days {
+            Some(days) => days,
+            None => self.lexicon()?.stale_after_days,
+        };
         let listing = self.listing_of(org)?;
         let mut seen = self.seen(Some(&org.to_string()))?;
         // Only those who speak of this organisation: a long listing asks each of them once for every service.

@@ -9,7 +9,8 @@ use fingerpost_proto::api::{MatchView, Matched, Matches};
 use fingerpost_proto::board::Notice;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::listing::{Service, ShardState};
-use fingerpost_proto::matching::{Pairing, Plain, Profile, Side, pair};
+use fingerpost_proto::matching::{Pairing, Profile, Side, pair};
+use fingerpost_proto::vocabulary::Vocabulary;
 
 use super::notices::Seen;
 use super::seen::Board;
@@ -22,9 +23,6 @@ const WORDS_MAX: usize = 16;
 const HITS_MAX: usize = 40;
 /// Most matches of one need that are shown.
 const SHOWN_MAX: usize = 10;
-
-/// What this node takes for another word for the same.
-pub(super) const WORDING: Plain = Plain;
 
 /// A service, and whose it is.
 type Candidate = (OrgId, Service);
@@ -43,13 +41,15 @@ impl Node {
             });
             wanted.collect::<Vec<_>>()
         };
+        let lexicon = self.lexicon()?;
+        let words = &*lexicon.vocabulary;
         let mut needs = Vec::new();
         for (board, notice) in on(Side::Need, true) {
-            let need = Profile::of_notice(notice, &WORDING);
-            let mut found = self.answers(&need, &on(Side::Offer, false), &seen);
-            let services = self.candidates(&need)?;
+            let need = Profile::of_notice(notice, words);
+            let mut found = self.answers(&need, &on(Side::Offer, false), &seen, words);
+            let services = self.candidates(&need, words)?;
             let others = services.iter().filter(|(owner, _)| owner != org);
-            found.extend(others.filter_map(|service| self.may_answer(&need, service)));
+            found.extend(others.filter_map(|service| self.may_answer(&need, service, words)));
             needs.push(self.matched(&seen, board, notice, found));
         }
         let own_services: Vec<Candidate> = match self.listing_of(org)? {
@@ -61,10 +61,10 @@ impl Node {
         };
         let mut others = Vec::new();
         for (board, notice) in on(Side::Need, false) {
-            let need = Profile::of_notice(notice, &WORDING);
-            let mut found = self.answers(&need, &on(Side::Offer, true), &seen);
+            let need = Profile::of_notice(notice, words);
+            let mut found = self.answers(&need, &on(Side::Offer, true), &seen, words);
             let services = own_services.iter();
-            found.extend(services.filter_map(|service| self.may_answer(&need, service)));
+            found.extend(services.filter_map(|service| self.may_answer(&need, service, words)));
             if !found.is_empty() {
                 others.push(self.matched(&seen, board, notice, found));
             }
@@ -99,10 +99,16 @@ impl Node {
     }
 
     /// Which of some notices may answer a need.
-    fn answers(&self, need: &Profile, offers: &[(&Board, &Notice)], seen: &Seen) -> Vec<MatchView> {
+    fn answers(
+        &self,
+        need: &Profile,
+        offers: &[(&Board, &Notice)],
+        seen: &Seen,
+        words: &Vocabulary,
+    ) -> Vec<MatchView> {
         let view = |(board, notice): &(&Board, &Notice)| {
-            let offer = Profile::of_notice(notice, &WORDING);
-            let Pairing { score, reasons } = pair(need, &offer, &WORDING)?;
+            let offer = Profile::of_notice(notice, words);
+            let Pairing { score, reasons } = pair(need, &offer, words)?;
             Some(MatchView {
                 kind: notice.kind.to_string(),
                 id: notice.id.clone(),
@@ -116,9 +122,14 @@ impl Node {
     }
 
     /// Whether a service may answer a need.
-    fn may_answer(&self, need: &Profile, (org, service): &Candidate) -> Option<MatchView> {
-        let offer = Profile::of_service(service, &WORDING);
-        let Pairing { score, reasons } = pair(need, &offer, &WORDING)?;
+    fn may_answer(
+        &self,
+        need: &Profile,
+        (org, service): &Candidate,
+        words: &Vocabulary,
+    ) -> Option<MatchView> {
+        let offer = Profile::of_service(service, words);
+        let Pairing { score, reasons } = pair(need, &offer, words)?;
         Some(MatchView {
             kind: Kind::Service.as_str().to_owned(),
             id: service.id.clone(),
@@ -130,9 +141,9 @@ impl Node {
     }
 
     /// Services that share a word with a need, as the index finds them.
-    fn candidates(&self, need: &Profile) -> Result<Vec<Candidate>, NodeError> {
+    fn candidates(&self, need: &Profile, words: &Vocabulary) -> Result<Vec<Candidate>, NodeError> {
         let mut wanted: BTreeMap<DocKey, BTreeSet<String>> = BTreeMap::new();
-        for word in need.search_words(&WORDING, WORDS_MAX) {
+        for word in need.search_words(words, WORDS_MAX) {
             let query = Query {
                 text: Some(word),
                 kind: Some(Kind::Service),

@@ -6,7 +6,6 @@ use fingerpost_proto::api::{Twin, Twins, TwinsWhere};
 use fingerpost_proto::ids::OrgId;
 use fingerpost_proto::matching::{OrgProfile, alike};
 
-use super::matches::WORDING;
 use crate::node::{Node, NodeError};
 use crate::search::Query;
 
@@ -31,14 +30,16 @@ impl Node {
                 "fingerpost listing import FILE",
             )
         })?;
-        let ours = OrgProfile::of(&listing, &WORDING);
+        let lexicon = self.lexicon()?;
+        let words = &*lexicon.vocabulary;
+        let ours = OrgProfile::of(&listing, words);
         let mut twins = Vec::new();
         for other in self.similar(org, &ours)? {
             let Some(listing) = self.listing_of(&other)? else {
                 continue;
             };
-            let theirs = OrgProfile::of(&listing, &WORDING);
-            let Some(likeness) = alike(&ours, &theirs, &WORDING) else {
+            let theirs = OrgProfile::of(&listing, words);
+            let Some(likeness) = alike(&ours, &theirs, words) else {
                 continue;
             };
             let wanted = match place {
