@@ -330,7 +330,7 @@ async fn a_report_reaches_the_owner_and_ends_when_the_entry_is_confirmed() {
     cleo.ask(report(None)).await.unwrap();
     let due = ada
         .until("both arrive", |node| {
-            let due = node.due(&node.own_org(None).unwrap(), 180).unwrap();
+            let due = node.due(&node.own_org(None).unwrap(), Some(180)).unwrap();
             let [service] = due.services.as_slice() else {
                 return None;
             };

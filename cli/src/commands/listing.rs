@@ -1,5 +1,7 @@
 //! `fingerpost listing import|show|export|history|undo`
 
+mod import;
+
 use clap::Subcommand;
 use fingerpost_proto::api::{Edited, History, HistoryItem, ListingView};
 use fingerpost_proto::listing::{EntityRef, FieldChange};
@@ -24,7 +26,7 @@ pub(crate) enum Listing {
     /// Open Referral JSON (ORUK 3, HSDS 3) and CSV packages of HSDS 1 to 3, also zipped, are read as they are; a
     /// spreadsheet (CSV, XLSX) needs a mapping, which --guess proposes. Importing again updates services by
     /// their id and adds new ones. Rows that cannot be read are named, and the exit code is then 5.
-    Import(super::import::Import),
+    Import(import::Import),
     /// Show a listing
     Show {
         /// Whose, by name or id [default: this node's organisation]
@@ -54,7 +56,7 @@ pub(crate) fn advise_undo(edited: &Edited, context: &Context) {
 
 pub(crate) async fn run(listing: Listing, context: &Context) -> Result<(), CliError> {
     match listing {
-        Listing::Import(import) => super::import::run(import, context).await,
+        Listing::Import(import) => import::run(import, context).await,
         Listing::Show { organisation } => {
             let view = view(organisation, context).await?;
             context.output.emit(&view, |view| in_words(view, context))

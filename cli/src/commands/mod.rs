@@ -18,7 +18,6 @@ mod export;
 mod feed;
 mod found;
 mod help;
-mod import;
 mod invite;
 mod join;
 mod key;
