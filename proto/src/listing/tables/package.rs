@@ -1,7 +1,7 @@
 //! HSDS packages: tables that point at one another, of versions 1 to 3, put together to listings.
 //!
 //! What stands where in the tables of version 3 follows from the [`Shape`]s. Tables of versions 1 and
-//! 2 have other names and some other columns; [`table_kind`] and [`old_columns`] know them. A row belongs
+//! 2 have other names and some other columns; `table_kind` and `old_columns` know them. A row belongs
 //! to the most particular thing that it names: a phone with a contact and a service is the contact's.
 //!
 //! A package that Fingerpost wrote (`write.rs`) has one more column in each table, [`MARK`]: which row holds this one, and
