@@ -39,7 +39,7 @@ pub(super) fn known_in<S: Storage>(
 }
 
 /// The networks in which what a node sends is taken in: those in which it is known, or was, those in
-/// which this node knows nobody yet and has to begin somewhere, and all of them if it is of the same organisation.
+/// which this node has to begin somewhere, and all of them if it is of the same organisation.
 pub(super) fn heeded_in<S: Storage>(
     peer: &NodeId,
     networks: &[NetworkId],
@@ -57,14 +57,15 @@ pub(super) fn heeded_in<S: Storage>(
     Ok(heeded)
 }
 
-/// Whether this node knows no other member of a network, though there must be some: it was invited, or
-/// has lost what it knew.
+/// Whether this node has to begin somewhere: it was invited and knows no other member yet, or it holds nothing of its
+/// own organisation there. Who has not heard of itself may know some others all the same, from a session that was cut;
+/// they may be gone by now, and nobody else would be listened to.
 fn is_alone<S: Storage>(network: &NetworkId, replica: &mut Replica<S>) -> bool {
-    let lost = |replica: &Replica<S>| {
+    let is_lost = {
         let mut own = replica.own().iter();
         own.all(|org| replica.standing(network, org).is_none())
     };
-    !knows_others(network, replica) && (lost(replica) || is_newcomer(network, replica))
+    is_lost || (!knows_others(network, replica) && is_newcomer(network, replica))
 }
 
 fn knows_others<S: Storage>(network: &NetworkId, replica: &mut Replica<S>) -> bool {

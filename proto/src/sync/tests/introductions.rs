@@ -496,3 +496,27 @@ fn card_alone_is_lost(is_known: bool) {
     assert_eq!(traffic.ended, None);
     assert!(!one.replica.is_active(&federation.network()));
 }
+
+/// A new machine's first session was cut before the card of its own organisation came. Then the organisation left, and of
+/// those few whom the machine knows nobody is there any more: seed 76 of the membership simulator.
+#[test]
+fn a_machine_that_knows_some_but_not_itself_hears_that_its_organisation_left() {
+    let federation = Federation::new(6);
+    let (member, other) = (&federation.members[0], &federation.members[3]);
+    let network = federation.network();
+    for calls in [true, false] {
+        let mut replica = federation.empty(member);
+        let known = other.first_card(network, &[&federation.founder]);
+        assert!(matches!(send(&mut replica, known), Outcome::Accepted(_)));
+        assert!(replica.roster(&network).unwrap().is_member(&other.org()));
+        let mut holder = federation.holding_all(&federation.founder);
+        let membership = member.membership(network, 1, &[&federation.founder]);
+        let departure = member.departure(&membership, network, NOW_S);
+        assert!(matches!(send(&mut holder, departure), Outcome::Accepted(_)));
+        let one = match calls {
+            true => sync(replica, holder).0.into_iter().next(),
+            false => sync(holder, replica).0.into_iter().next_back(),
+        };
+        assert!(!one.unwrap().replica.is_active(&network), "{calls}");
+    }
+}

@@ -166,8 +166,11 @@ impl World {
         for (at, other) in [(ends[0], ends[1]), (ends[1], ends[0])] {
             let replica = &self.nodes[at].replica;
             let spoken_for = replica.orgs_of_node(&self.nodes[other].id);
+            let own = self.own_id(other);
+            let standing = replica.standing(&self.network, &own);
+            let epochs = standing.map(|it| (it.epoch, it.left_epoch));
             text += &format!(
-                "\nnode {at} knows node {other} for {spoken_for:?}'s, and holds of {key:?}:"
+                "\nnode {at} knows node {other} for {spoken_for:?}'s, takes {own:?} to have joined and left in {epochs:?}, and holds of {key:?}:"
             );
             for item in replica.items(key).expect("memory does not fail") {
                 let stated = matches!(&item, Item::Record { state: Some(_), .. });
