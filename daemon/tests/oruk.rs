@@ -13,6 +13,8 @@ mod client;
 mod common;
 #[path = "oruk/schemas.rs"]
 mod schemas;
+#[path = "corpus/shared.rs"]
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,8 +26,9 @@ use fingerpost_config::PublicApiSettings;
 use fingerpost_daemon::node::{By, Importing, Node};
 use fingerpost_proto::api::CreateOrg;
 use fingerpost_proto::geography;
-use schemas::{Schemas, shared};
+use schemas::Schemas;
 use serde_json::{Value, json};
+use shared::shared;
 
 /// Files of real listings that the node holds, each as an organisation of its own.
 const LISTINGS: usize = 12;

@@ -2,6 +2,7 @@
 
 use super::Graph;
 use super::layout::{Layout, Route, Slot, layout};
+use crate::output::page;
 
 /// All lengths are in pixels.
 const BOX_WIDTH: usize = 190;
@@ -364,18 +365,8 @@ fn shortened(text: &str, most: usize) -> String {
 
 /// Text inside XML. Characters that XML does not know are left out.
 fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => {}
-            letter => safe.push(letter),
-        }
-    }
-    safe
+    let is_known = |it: &char| !it.is_control() && !matches!(it, '\u{fffe}' | '\u{ffff}');
+    page::escape(&text.chars().filter(is_known).collect::<String>())
 }
 
 #[cfg(test)]

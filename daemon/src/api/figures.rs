@@ -24,6 +24,16 @@ async fn guard(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// Listens on a port of an address of this machine; on none if the port is 0.
+pub(crate) async fn open_port(address: &str, port: u32) -> std::io::Result<Option<TcpListener>> {
+    let port = u16::try_from(port).unwrap_or(0);
+    if port == 0 {
+        return Ok(None);
+    }
+    let ip = address.parse().map_err(std::io::Error::other)?;
+    TcpListener::bind(SocketAddr::new(ip, port)).await.map(Some)
+}
+
 /// Serves the figures where the settings say, until `stop` is set; at once over if they name no port.
 ///
 /// # Errors
@@ -33,12 +43,9 @@ pub async fn serve(
     node: Arc<Node>,
     mut stop: tokio::sync::watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let port = u16::try_from(settings.port).unwrap_or(0);
-    if port == 0 {
+    let Some(listener) = open_port(&settings.address, settings.port).await? else {
         return Ok(());
-    }
-    let ip = settings.address.parse().map_err(std::io::Error::other)?;
-    let listener = TcpListener::bind(SocketAddr::new(ip, port)).await?;
+    };
     tracing::info!(
         "figures are served on http://{}/metrics",
         listener.local_addr()?

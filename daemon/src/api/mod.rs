@@ -24,6 +24,7 @@ use tokio::net::UnixListener;
 
 use crate::node::{Node, NodeError};
 
+pub(crate) use figures::open_port;
 pub use figures::serve as serve_figures;
 pub use socket::{SocketError, bind};
 

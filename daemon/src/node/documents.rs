@@ -2,7 +2,7 @@
 
 use fingerpost_proto::board::BoardState;
 use fingerpost_proto::card::Card;
-use fingerpost_proto::certificate::{Delegation, Revocation, Role};
+use fingerpost_proto::certificate::{Delegation, Role};
 use fingerpost_proto::documents::{ChangeNote, OwnDocument};
 use fingerpost_proto::ids::{DocKey, DocName, NodeId, OrgId, RecordId};
 use fingerpost_proto::keys::sealing_recipient;
@@ -10,7 +10,7 @@ use fingerpost_proto::limits;
 use fingerpost_proto::listing::ShardState;
 use fingerpost_proto::record::{Hash, Instance};
 use fingerpost_proto::replica::{Contained, Draft, Replica, Shown, State};
-use fingerpost_proto::signed::{Carry, Signed};
+use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 
 use super::names::card_of;
@@ -349,7 +349,7 @@ impl Node {
         self.catch_up(&mut replica, &key)?;
         let mut card = self.own_card(&replica, org)?;
         edit(&mut card)?;
-        say_revocations(&replica, org, &mut card)?;
+        card.say_revocations(&replica.unsaid_revocations(org)?);
         let published = self.publish_card(&mut replica, key, &card, what, by)?;
         let keys: Vec<DocKey> = published.map(|_| key).into_iter().collect();
         self.released(replica, &keys)?;
@@ -402,27 +402,6 @@ fn seal_own(key: &DocKey, document: &[u8], nodes: &[NodeId]) -> Option<Vec<u8>> 
             None
         }
     }
-}
-
-/// Puts revocations on a card that this node knows of and that the organisation's cards do not say (any more), as
-/// far as there is room.
-fn say_revocations(
-    replica: &Replica<SledStorage>,
-    org: &OrgId,
-    card: &mut Card,
-) -> Result<(), NodeError> {
-    for revocation in replica.unsaid_revocations(org)? {
-        let is_said = |it: &Carry<Revocation>| it.claimed().is_ok_and(|it| it == *revocation.get());
-        if card.revocations.len() < limits::REVOCATIONS_MAX && !card.revocations.iter().any(is_said)
-        {
-            let node = revocation.get().node;
-            let keeps = |it: &Carry<Delegation>| it.claimed().is_ok_and(|it| it.node != node);
-            card.delegations.retain(keeps);
-            card.nodes.remove(&node);
-            card.revocations.push(Carry::new(&revocation));
-        }
-    }
-    Ok(())
 }
 
 /// The nodes that a card delegates and does not revoke, by what it claims: to seal to one more does no harm

@@ -33,6 +33,7 @@ use page::Parameters;
 use respond::{Failure, answer, stream};
 use view::{Found, Reader, Wanted};
 
+use crate::api::open_port;
 use crate::node::Node;
 
 /// The version of the standard, as its validator reads it.
@@ -61,12 +62,9 @@ pub async fn serve(
     node: Arc<Node>,
     mut stop: tokio::sync::watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let port = u16::try_from(settings.port).unwrap_or(0);
-    if port == 0 {
+    let Some(listener) = open_port(&settings.address, settings.port).await? else {
         return Ok(());
-    }
-    let ip = settings.address.parse().map_err(std::io::Error::other)?;
-    let listener = TcpListener::bind(SocketAddr::new(ip, port)).await?;
+    };
     tracing::info!(
         "the directory is served as Open Referral UK on http://{}/",
         listener.local_addr()?

@@ -1,27 +1,16 @@
 //! Real listings in a search index: what a node would hold of them, without the node.
 
+mod shared;
+
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fingerpost_daemon::search::{Entry, SearchIndex, entries_with};
 use fingerpost_proto::listing::shards::assign;
 use fingerpost_proto::listing::{Service, apply_import, parse_import};
 use serde_json::Value;
 
-/// Real files that lie beside a working copy of the project; a clean clone does not have them.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared")
-        .join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    // Past the test harness, which would swallow it: nobody should take this for a test that ran.
-    let line = format!("skipped: {} is not here\n", path.display());
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-    None
-}
+pub(crate) use shared::shared;
 
 /// Listings, as they came and as they can be found.
 #[allow(dead_code, reason = "each program takes what it needs of this")]

@@ -13,7 +13,7 @@ use crate::certificate::{Delegation, Rekeying, Revocation};
 use crate::ids::{NetworkId, NodeId, OrgId};
 use crate::json;
 use crate::limits;
-use crate::signed::Carry;
+use crate::signed::{Carry, Signed};
 
 pub use membership::{
     Acceptance, Membership, Objection, ProvenVouch, Redeemed, Settled, SuccessorVote,
@@ -163,6 +163,25 @@ pub enum CardError {
 }
 
 impl Card {
+    /// Puts revocations on the card that it does not say yet, as far as there is room, and takes off it the nodes
+    /// that they end. Whoever publishes a card says those of [`crate::replica::Replica::unsaid_revocations`].
+    pub fn say_revocations(&mut self, unsaid: &[Signed<Revocation>]) {
+        for revocation in unsaid {
+            let is_said =
+                |it: &Carry<Revocation>| it.claimed().is_ok_and(|it| it == *revocation.get());
+            if self.revocations.len() >= limits::REVOCATIONS_MAX
+                || self.revocations.iter().any(is_said)
+            {
+                continue;
+            }
+            let node = revocation.get().node;
+            let keeps = |it: &Carry<Delegation>| it.claimed().is_ok_and(|it| it.node != node);
+            self.delegations.retain(keeps);
+            self.nodes.remove(&node);
+            self.revocations.push(Carry::new(revocation));
+        }
+    }
+
     /// A new card with a name and nothing else.
     pub fn new(name: impl Into<String>) -> Self {
         Self {

@@ -381,13 +381,7 @@ impl World {
             .into_iter()
             .map(|node| Carry::new(&self.delegation(node)))
             .collect();
-        for revocation in self.unsaid_revocations(node) {
-            let is_said =
-                |it: &Carry<Revocation>| it.claimed().is_ok_and(|it| it == *revocation.get());
-            if !card.revocations.iter().any(is_said) {
-                card.revocations.push(Carry::new(&revocation));
-            }
-        }
+        card.say_revocations(&self.unsaid_revocations(node));
         card.check().expect("within the limits");
         let bytes = card.to_bytes();
         self.publish(node, DocName::Card, bytes, State::Card(Box::new(card)));
