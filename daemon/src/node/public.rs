@@ -43,16 +43,20 @@ impl Node {
 
     /// Lets work read the catalogue, brought up to date first.
     pub(crate) fn with_catalogue<T>(&self, work: impl FnOnce(&Catalogue) -> T) -> T {
-        let marked = lock(&self.public.marked)
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default();
-        if !marked.is_empty() {
+        let is_marked = lock(&self.public.marked)
+            .as_ref()
+            .is_some_and(|marked| !marked.is_empty());
+        if is_marked {
+            // Marks are taken under the lock: whoever finds none waits until what was marked has been read.
             let mut catalogue = self
                 .public
                 .catalogue
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
+            let marked = lock(&self.public.marked)
+                .as_mut()
+                .map(std::mem::take)
+                .unwrap_or_default();
             for key in marked {
                 self.read_into(&mut catalogue, key);
             }
