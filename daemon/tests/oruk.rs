@@ -11,6 +11,8 @@
 #[path = "oruk/client.rs"]
 mod client;
 mod common;
+#[path = "oruk/plain.rs"]
+mod plain;
 #[path = "oruk/schemas.rs"]
 mod schemas;
 #[path = "corpus/shared.rs"]
@@ -26,6 +28,8 @@ use fingerpost_config::PublicApiSettings;
 use fingerpost_daemon::node::{By, Importing, Node};
 use fingerpost_proto::api::CreateOrg;
 use fingerpost_proto::geography;
+use fingerpost_proto::limits::SERVICES_PER_SHARD_MAX;
+use plain::{covers, ids, is_within, terms, text};
 use schemas::Schemas;
 use serde_json::{Value, json};
 use shared::shared;
@@ -140,29 +144,20 @@ fn with_places() -> (Vec<u8>, BTreeMap<String, Value>) {
             "service_at_locations": [{"id": uuid(2, n), "location": location}],
             "schedules": [{"id": uuid(6, n), "freq": (["WEEKLY", "DAILY"][n % 2]), "byday": "MO"}],
         });
-        if !n.is_multiple_of(5) {
+        if n.is_multiple_of(5) {
+            // It serves what its parent does, which stands in another shard.
+            if n >= SERVICES_PER_SHARD_MAX {
+                service["x_parent_service"] = json!(uuid(1, n - SERVICES_PER_SHARD_MAX));
+            }
+        } else {
             service["service_areas"] = json!([{"id": uuid(5, n), "name": areas[n % areas.len()]}]);
         }
         service
     };
-    let services: Vec<Value> = (0..60).map(service).collect();
+    let services: Vec<Value> = (0..2 * SERVICES_PER_SHARD_MAX).map(service).collect();
     let file = json!({"id": uuid(9, 0), "name": "Made up", "services": services});
     let by_id = services.into_iter().map(|it| (text(&it["id"]), it));
     (file.to_string().into_bytes(), by_id.collect())
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap().to_owned()
-}
-
-fn ids(contents: &[Value]) -> BTreeSet<String> {
-    contents.iter().map(|it| text(&it["id"])).collect()
-}
-
-/// Terms of a service as its file has it.
-fn terms(service: &Value) -> impl Iterator<Item = &Value> {
-    let attributes = service["attributes"].as_array().into_iter().flatten();
-    attributes.map(|it| &it["taxonomy_term"])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -362,40 +357,6 @@ async fn places_are_filtered(served: &Served) {
             .0,
         400
     );
-}
-
-/// Whether one of the areas of a service, or where it names none of its parent, holds an outcode; or none is named.
-fn covers(service: &Value, services: &BTreeMap<String, Value>, outcode: &str) -> bool {
-    let codes = |service: &Value| -> BTreeSet<String> {
-        let areas = service["service_areas"].as_array().into_iter().flatten();
-        let named = areas.filter_map(|area| {
-            let uri = area["uri"].as_str().and_then(geography::code_in_uri);
-            let name = area["name"].as_str().and_then(geography::area);
-            uri.map(str::to_owned)
-                .or_else(|| name.map(|it| it.code.clone()))
-        });
-        named.collect()
-    };
-    let mut own = codes(service);
-    if own.is_empty()
-        && let Some(parent) = service["x_parent_service"].as_str()
-    {
-        own = services.get(parent).map(codes).unwrap_or_default();
-    }
-    let authority = geography::place(outcode).unwrap().authority.unwrap();
-    let wider = geography::lies_in(&authority);
-    own.is_empty() || own.contains(&authority) || wider.iter().any(|it| own.contains(*it))
-}
-
-fn is_within(location: &Value, centre: geography::Point, metres: u32) -> bool {
-    let degrees = location["latitude"]
-        .as_f64()
-        .zip(location["longitude"].as_f64());
-    let exact = degrees.and_then(|(lat, lng)| geography::Point::from_degrees(lat, lng));
-    let addresses = location["addresses"].as_array().into_iter().flatten();
-    let mut rough = addresses.filter_map(|it| geography::place(it["postal_code"].as_str()?));
-    let point = exact.or_else(|| rough.next().map(|it| it.point));
-    point.is_some_and(|point| point.distance_m(centre) <= metres)
 }
 
 async fn terms_are_filtered(served: &Served) {

@@ -11,7 +11,7 @@ mod corpus;
 
 use std::collections::BTreeSet;
 
-use corpus::{Corpus, corpus, shared};
+use corpus::{Corpus, corpus, everything, shared};
 use fingerpost_daemon::search::{Kind, Query, entries_of};
 use fingerpost_proto::api::SearchRequest;
 use fingerpost_proto::day::Day;
@@ -250,10 +250,9 @@ fn add_made_up(corpus: &mut Corpus) {
 
 #[test]
 fn the_index_agrees_with_the_rules_alone_and_together() {
-    let Some(folder) = shared("data/moj-oruk") else {
+    let Some(mut corpus) = everything() else {
         return;
     };
-    let mut corpus = corpus(&[folder]);
     add_made_up(&mut corpus);
     let requests = [
         request(|it| (it.near, it.within_km) = (some("SW9 7AA"), Some(5.0))),
@@ -274,6 +273,19 @@ fn the_index_agrees_with_the_rules_alone_and_together() {
         request(|it| it.open_now = true),
         request(|it| it.accessible = true),
         request(|it| it.fresh = some("90d")),
+        request(|it| (it.near, it.within_km) = (some("M33 7AA"), Some(3.0))),
+        request(|it| it.area = some("Bolton")),
+        request(|it| it.on = some("wednesday 11:00")),
+        request(|it| {
+            it.language = some("Farsi");
+            it.refer = some("self");
+            (it.near, it.within_km) = (some("SW9"), Some(5.0));
+        }),
+        request(|it| {
+            it.area = some("Trafford");
+            it.on = some("tuesday evening");
+            it.free = true;
+        }),
         request(|it| {
             it.area = some("London");
             it.age = Some(18);
@@ -297,5 +309,42 @@ fn the_index_agrees_with_the_rules_alone_and_together() {
         let expected: BTreeSet<String> = passing.map(|entry| entry.id.clone()).collect();
         assert_eq!(found(&corpus, &filters), expected, "{request:?}");
         assert!(!expected.is_empty(), "{request:?} says nothing");
+    }
+}
+
+/// The names that a text finds.
+fn names_of(corpus: &Corpus, text: &str) -> Vec<String> {
+    let query = Query {
+        text: some(text),
+        limit: 20,
+        vocabulary: Some(Vocabulary::built_in().clone().into()),
+        ..Query::default()
+    };
+    let page = corpus.index.search(&query).unwrap();
+    page.results.into_iter().map(|hit| hit.name).collect()
+}
+
+#[test]
+fn typing_mistakes_and_other_words_for_the_same_find_it() {
+    let Some(corpus) = everything() else {
+        return;
+    };
+    for (asked, name) in [
+        ("persian therapist", "Counselling in Farsi and Dari"),
+        ("persian counsellor", "Therapist in Farsi"),
+        ("venue creche", "Room hire with crèche"),
+        ("room hire childcare", "Room hire with crèche"),
+        ("résumé interview practice", "CV and interview practice"),
+        ("autistic job coach", "Autism job coaching"),
+        ("luncheon club", "Lunch club for over sixties"),
+        ("grief group", "Bereavement group"),
+        ("voluntary work garden kitchen", "Supported volunteering"),
+        ("womens recovry group", "Women's recovery group"),
+        ("bereavemnt group", "Bereavement group"),
+        ("benifits checks", "Benefits checks"),
+        ("telephonne money advice", "Telephone money advice"),
+    ] {
+        let names = names_of(&corpus, asked);
+        assert!(names.iter().any(|it| it == name), "{asked}: {names:?}");
     }
 }

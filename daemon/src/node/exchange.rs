@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use fingerpost_proto::api::{
     DuplicateEntry, DuplicatePair, Duplicates, EntryKind, ExportPage, ExportedListing, OrgRef,
 };
+use fingerpost_proto::filter::{Filter, SoughtArea};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::listing::duplicates::{Subject, pairs};
-use fingerpost_proto::listing::model::Address;
+use fingerpost_proto::listing::facts::{Facts, PARENT_FIELD};
 use fingerpost_proto::listing::{Listing, Service, ShardState};
+use serde_json::Value;
 
 use super::listing::shard_of;
 use super::names::{card_of, org_ref};
@@ -43,6 +45,7 @@ impl Node {
             Some(text) => Some(self.any_org(text)?),
             None => None,
         };
+        let area = wanted.area.as_deref().map(Area::of);
         let orgs = self.matching(wanted.text.as_deref(), organisation)?;
         let total = orgs.len();
         let mut page = ExportPage {
@@ -61,15 +64,18 @@ impl Node {
             };
             filled += bytes;
             let services = std::mem::take(&mut exported.listing.services);
+            let is_within = |service: &Service| {
+                let parent = service.extra.get(PARENT_FIELD).and_then(Value::as_str);
+                let parent = parent.and_then(|id| services.get(id));
+                area.as_ref().is_none_or(|area| area.has(service, parent))
+            };
             exported.listing.services = services
-                .into_iter()
+                .iter()
                 .filter(|service| ids.as_ref().is_none_or(|ids| ids.contains(&service.id)))
-                .filter(|service| {
-                    let area = wanted.area.as_deref();
-                    area.is_none_or(|area| is_in_area(service, area))
-                })
+                .filter(|service| is_within(service))
+                .cloned()
                 .collect();
-            let filtered = ids.is_some() || wanted.area.is_some();
+            let filtered = ids.is_some() || area.is_some();
             if !(filtered && exported.listing.services.is_empty()) {
                 page.listings.push(exported);
             }
@@ -249,47 +255,39 @@ impl Node {
     }
 }
 
-/// Does a service say that it serves an area, or is in it?
-fn is_in_area(service: &Service, area: &str) -> bool {
-    let wanted = area.trim().to_lowercase();
-    let is = |text: &Option<String>| {
-        text.as_ref()
-            .is_some_and(|text| text.trim().to_lowercase() == wanted)
-    };
-    let ends = |text: &Option<String>| {
-        let last = text.as_ref().and_then(|text| text.rsplit('/').next());
-        last.is_some_and(|code| code.to_lowercase() == wanted)
-    };
-    let places = &service.service_at_locations;
-    let areas = service
-        .service_areas
-        .iter()
-        .chain(places.iter().flat_map(|place| &place.service_areas));
-    let addresses = places
-        .iter()
-        .filter_map(|place| place.location.as_ref())
-        .flat_map(|location| &location.addresses);
-    let postcode = |address: &Address| {
-        let have = address
-            .postal_code
-            .as_deref()
-            .unwrap_or_default()
-            .to_lowercase();
-        // "M1" means neither M11 nor M16.
-        have == wanted
-            || have
-                .strip_prefix(&wanted)
-                .is_some_and(|rest| rest.starts_with(' '))
-    };
-    areas
-        .into_iter()
-        .any(|area| is(&area.name) || ends(&area.uri))
-        || addresses.into_iter().any(|address| {
-            is(&address.city)
-                || is(&address.region)
-                || is(&address.state_province)
-                || postcode(address)
+/// An area that somebody asked for, by name, code, or the beginning of a postcode.
+struct Area {
+    filter: Filter,
+    postcode: String,
+}
+
+impl Area {
+    fn of(text: &str) -> Area {
+        Area {
+            filter: Filter::Area(SoughtArea::of(text)),
+            postcode: text.trim().to_lowercase(),
+        }
+    }
+
+    /// Does a service say that it serves the area, or is in it? A search judges alike; it does not know postcodes.
+    /// `parent` is the service of which it is a strand.
+    fn has(&self, service: &Service, parent: Option<&Service>) -> bool {
+        let facts = Facts::of_service(service, parent);
+        self.filter.judge(&facts).passes() || self.has_postcode(service)
+    }
+
+    fn has_postcode(&self, service: &Service) -> bool {
+        let locations = service.service_at_locations.iter();
+        let locations = locations.filter_map(|place| place.location.as_ref());
+        let mut codes = locations
+            .flat_map(|location| &location.addresses)
+            .filter_map(|address| Some(address.postal_code.as_deref()?.to_lowercase()));
+        codes.any(|code| {
+            // "M1" means neither M11 nor M16.
+            let rest = code.strip_prefix(&self.postcode);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         })
+    }
 }
 
 #[cfg(test)]
@@ -306,11 +304,21 @@ mod tests {
                 [{"id": "n", "city": "Stretford", "postal_code": "M32 0DF"}]}}],
         }))
         .unwrap();
-        for area in ["trafford", "E08000009", "Stretford ", "M32", "m32 0df"] {
-            assert!(is_in_area(&service, area), "{area}");
+        for area in [
+            "trafford",
+            "E08000009",
+            "Stretford ",
+            "M32",
+            "m32 0df",
+            "Greater Manchester",
+        ] {
+            assert!(Area::of(area).has(&service, None), "{area}");
         }
         for area in ["Traf", "M3", "E08", "Salford", "0DF"] {
-            assert!(!is_in_area(&service, area), "{area}");
+            assert!(!Area::of(area).has(&service, None), "{area}");
         }
+        let strand: Service = serde_json::from_value(json!({"id": "t", "name": "T"})).unwrap();
+        assert!(Area::of("Trafford").has(&strand, Some(&service)));
+        assert!(!Area::of("Trafford").has(&strand, None));
     }
 }

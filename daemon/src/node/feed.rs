@@ -273,7 +273,7 @@ fn all_entries(
 }
 
 /// The services of other shards to which strands of this one belong.
-fn parents(
+pub(super) fn parents(
     replica: &Replica<SledStorage>,
     key: &DocKey,
     state: &ShardState,

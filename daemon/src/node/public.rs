@@ -7,6 +7,7 @@ use fingerpost_proto::board::BoardState;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::listing::ShardState;
 
+use super::feed::parents;
 use super::names::org_ref;
 use super::{Node, days, lock};
 use crate::oruk::Catalogue;
@@ -79,7 +80,8 @@ impl Node {
             DocName::Card => return,
             DocName::Listing(_) if !hidden => {
                 if let Some((shard, issued_at_s)) = self.shown_shard(&key) {
-                    catalogue.put_shard(key, &shard, issued_at_s);
+                    let elsewhere = parents(&self.replica(), &key, &shard);
+                    catalogue.put_shard(key, &shard, issued_at_s, &elsewhere);
                     return;
                 }
             }

@@ -50,6 +50,9 @@ impl Node {
             facets: facet_groups(page.facets),
             ..SearchPage::default()
         };
+        if page.words_missing > 0 {
+            answer.notes.push(missing_in_words(page.words_missing));
+        }
         let mut entries = BTreeMap::new();
         for hit in page.results {
             let why = match request.explain {
@@ -65,7 +68,7 @@ impl Node {
                 answer.results.push(result);
             }
         }
-        if answer.total == 0 {
+        if answer.total == 0 || page.words_missing > 0 {
             answer.suggestions = self.suggestions(&prepared)?;
         }
         Ok(answer)
@@ -112,6 +115,7 @@ impl Node {
             today: Some(now.today),
             facets: request.facets,
             vocabulary: Some(lexicon.vocabulary.clone()),
+            or_most_words: true,
         };
         Ok(Prepared {
             query,
@@ -128,6 +132,7 @@ impl Node {
                 limit: 0,
                 offset: 0,
                 facets: false,
+                or_most_words: false,
                 ..prepared.query.clone()
             };
             change(&mut query);
@@ -226,6 +231,13 @@ impl Node {
             name: hit.document.parse().ok()?,
         };
         Some(self.entries(&self.replica(), &key, &hit.organisation_name))
+    }
+}
+
+fn missing_in_words(missing: usize) -> String {
+    match missing {
+        1 => "no entry has all of these words; those shown have all but one of them".to_owned(),
+        _ => format!("no entry has all of these words; those shown have all but {missing} of them"),
     }
 }
 

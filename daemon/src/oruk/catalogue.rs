@@ -10,9 +10,10 @@ use std::sync::Arc;
 use fingerpost_proto::board::BoardState;
 use fingerpost_proto::geography::{self, Point};
 use fingerpost_proto::ids::{DocKey, DocName};
-use fingerpost_proto::listing::facts::Facts;
+use fingerpost_proto::listing::facts::{Facts, PARENT_FIELD};
 use fingerpost_proto::listing::model::{Attribute, Location, TaxonomyTerm};
 use fingerpost_proto::listing::{Entities, Service, ShardState};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::times::seconds;
@@ -98,8 +99,15 @@ impl Catalogue {
         self.rows.remove(key);
     }
 
-    /// Takes in what a shard says. `issued_at_s` is when its record was made.
-    pub(crate) fn put_shard(&mut self, key: DocKey, shard: &ShardState, issued_at_s: u64) {
+    /// Takes in what a shard says. `issued_at_s` is when its record was made; `elsewhere` are services of other shards
+    /// to which strands of this one belong, by id.
+    pub(crate) fn put_shard(
+        &mut self,
+        key: DocKey,
+        shard: &ShardState,
+        issued_at_s: u64,
+        elsewhere: &BTreeMap<String, Service>,
+    ) {
         let issued_at_s = i64::try_from(issued_at_s).unwrap_or(i64::MAX);
         let mut rows = Rows::default();
         if let Some(organization) = &shard.organization {
@@ -109,7 +117,9 @@ impl Catalogue {
             self.note_terms(&mut rows, &organization.attributes);
         }
         for service in &shard.services {
-            let row = self.service_row(service, shard, issued_at_s);
+            let parent = service.extra.get(PARENT_FIELD).and_then(Value::as_str);
+            let parent = parent.and_then(|id| shard.services.get(id).or_else(|| elsewhere.get(id)));
+            let row = self.service_row(service, parent, issued_at_s);
             self.note_terms(&mut rows, &service.attributes);
             for place in &service.service_at_locations {
                 self.note_terms(&mut rows, &place.attributes);
@@ -133,14 +143,14 @@ impl Catalogue {
     fn service_row(
         &mut self,
         service: &Service,
-        shard: &ShardState,
+        parent: Option<&Service>,
         issued_at_s: i64,
     ) -> ServiceRow {
-        let parent = service
-            .extra
-            .get(fingerpost_proto::listing::facts::PARENT_FIELD);
-        let parent = parent.and_then(|it| shard.services.get(it.as_str()?));
-        let facts = Facts::of_service(service, parent);
+        // A strand with a place of its own serves the areas of its service all the same.
+        let mut serves = Facts::of_service(service, None).serves;
+        if let (true, Some(parent)) = (serves.is_empty(), parent) {
+            serves = Facts::of_service(parent, None).serves;
+        }
         let modified = service.last_modified.as_deref().and_then(seconds);
         let places = service.service_at_locations.iter();
         let places: Vec<PlaceRow> = places
@@ -154,7 +164,7 @@ impl Catalogue {
             id: self.text(&service.id),
             modified_s: modified.unwrap_or(issued_at_s),
             terms: self.term_ids(&service.attributes),
-            serves: facts.serves.iter().map(|code| self.text(code)).collect(),
+            serves: serves.iter().map(|code| self.text(code)).collect(),
             places,
         }
     }

@@ -23,6 +23,9 @@ const SYNONYM_PART: u32 = 2;
 /// Words of fewer characters must be spelt as they stand.
 const FUZZY_LEAST_CHARS: usize = 5;
 
+/// Words of so many characters may have two wrong letters, where no entry has them with one.
+const FUZZY_TWICE_LEAST_CHARS: usize = 8;
+
 /// A set of documents, and the points that each of them gets for being in it.
 pub(super) struct Matcher {
     pub(super) weight: Box<dyn Weight>,
@@ -95,12 +98,39 @@ fn asked(
     Ok(found)
 }
 
-/// What has a word one letter away from `word`, which no entry has as it stands. Both the stem and
-/// the whole word are tried: one wrong letter can change where the stem ends.
+/// What has a word one letter away from `word`, which no entry has as it stands, or where there is none and it is
+/// long, two letters away.
 fn misspelt(
     searcher: &Searcher,
     fields: &Fields,
     word: &Word,
+) -> Result<Vec<Matcher>, SearchError> {
+    let near = spelt_within(searcher, fields, word, 1)?;
+    if word.whole.chars().count() < FUZZY_TWICE_LEAST_CHARS || is_any_met(searcher, &near)? {
+        return Ok(near);
+    }
+    spelt_within(searcher, fields, word, 2)
+}
+
+/// Whether any entry has any of this.
+fn is_any_met(searcher: &Searcher, matchers: &[Matcher]) -> Result<bool, SearchError> {
+    for reader in searcher.segment_readers() {
+        for matcher in matchers {
+            if matcher.weight.count(reader)? > 0 {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What has a word at most `letters` away from `word`. Both the stem and the whole word are tried: one wrong letter can
+/// change where the stem ends.
+fn spelt_within(
+    searcher: &Searcher,
+    fields: &Fields,
+    word: &Word,
+    letters: u8,
 ) -> Result<Vec<Matcher>, SearchError> {
     let scoring = EnableScoring::disabled_from_searcher(searcher);
     let mut found = Vec::with_capacity(2 * fields.texts.len());
@@ -109,7 +139,7 @@ fn misspelt(
         for spelling in [word.stem.clone(), format!("{}{WHOLE}", word.whole)] {
             let term = Term::from_field_text(text.field, &spelling);
             found.push(matcher(
-                &FuzzyTermQuery::new(term, 1, true),
+                &FuzzyTermQuery::new(term, letters, true),
                 scoring,
                 points,
             )?);

@@ -35,6 +35,7 @@ mod open;
 mod query;
 mod rank;
 mod schema;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod why;
@@ -149,6 +150,8 @@ pub struct Query {
     pub facets: bool,
     /// Where synonyms of the words come from, if they count.
     pub vocabulary: Option<Arc<Vocabulary>>,
+    /// Where no entry has all the words, those that have the most of them are wanted: see [`Page::words_missing`].
+    pub or_most_words: bool,
 }
 
 /// One page of the results of a search.
@@ -158,6 +161,8 @@ pub struct Page {
     pub total: usize,
     /// How many more there are that nobody has confirmed for long.
     pub hidden: usize,
+    /// How many of the words each of the entries found lacks; not 0 only where none has all of them.
+    pub words_missing: usize,
     /// By group and name, how many of the entries found say so.
     pub facets: BTreeMap<(String, String), u64>,
     /// Those of this page, the best first.
@@ -434,8 +439,9 @@ impl SearchIndex {
     /// Finds entries.
     ///
     /// Every word must be there, in any of its English forms, whatever its case and accents. A word of
-    /// five letters or more that no entry has is taken for one with one wrong letter. Very common words
-    /// are not demanded unless there are no others.
+    /// five letters or more that no entry has is taken for one with one wrong letter, and a long one that still no entry has
+    /// for one with two. Very common words are not demanded unless there are no others. Where no entry has all the words,
+    /// a query may ask for those that have the most of them.
     ///
     /// # Errors
     /// [`SearchError::Query`] for more results, words or characters than the limits allow;
@@ -464,10 +470,11 @@ impl SearchIndex {
             .organisation
             .as_deref()
             .map(|org| fields.org_term(org));
-        self.page(&Plan {
+        let mut plan = Plan {
             keys: kind.into_iter().chain(organisation).collect(),
             filters: query.filters.clone(),
             clauses: clauses.into_iter().zip(synonyms).collect(),
+            least_words: None,
             offset: query.offset,
             limit: query.limit,
             near: query.near,
@@ -475,6 +482,22 @@ impl SearchIndex {
             hide_before: query.hide_before,
             today: query.today,
             facets: query.facets,
+        };
+        let mut page = self.page(&plan)?;
+        let words = plan.clauses.len();
+        for missing in 1..words {
+            if !query.or_most_words || page.total + page.hidden > 0 {
+                break;
+            }
+            plan.least_words = u8::try_from(words - missing).ok();
+            page = Page {
+                words_missing: missing,
+                ..self.page(&plan)?
+            };
+        }
+        Ok(match page.total + page.hidden {
+            0 => Page::default(),
+            _ => page,
         })
     }
 
@@ -535,6 +558,7 @@ impl SearchIndex {
             Ok(Page {
                 total,
                 hidden,
+                words_missing: 0,
                 facets: facets.collect(),
                 results,
             })

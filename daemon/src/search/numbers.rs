@@ -27,6 +27,10 @@ pub(super) const POINTS_FIELD: &str = "points";
 pub(super) const HOURS_FIELD: &str = "hours";
 
 const NO_AGE: u64 = 255;
+
+/// A ten-thousandth of a degree to the north is at least so many metres.
+const STEP_LEAST_M: u32 = 11;
+
 const ENDED_BIT: u64 = 1 << 48;
 
 /// Puts the small facts into one number.
@@ -123,6 +127,19 @@ impl Columns {
         let points = self.points.as_ref()?.values_for_doc(doc);
         points.map(|number| point_of(number).distance_m(from)).min()
     }
+
+    /// Whether one of the entry's places is at most so many metres away.
+    fn is_within(&self, doc: DocId, from: Point, most_m: u32) -> bool {
+        let Some(points) = &self.points else {
+            return false;
+        };
+        let mut points = points.values_for_doc(doc).map(point_of);
+        // Most places are too far north or south, which costs less to see than a distance.
+        points.any(|point| {
+            let north = point.lat_e4.abs_diff(from.lat_e4);
+            north.saturating_mul(STEP_LEAST_M) <= most_m && point.distance_m(from) <= most_m
+        })
+    }
 }
 
 /// A filter that compares numbers, ready for one segment.
@@ -171,9 +188,7 @@ impl Check {
     /// Whether an entry passes.
     pub(super) fn passes(&mut self, columns: &Columns, doc: DocId) -> Result<bool, SearchError> {
         Ok(match self {
-            Check::Within { point, within_m } => columns
-                .distance_m(doc, *point)
-                .is_some_and(|far| far <= *within_m),
+            Check::Within { point, within_m } => columns.is_within(doc, *point, *within_m),
             Check::Age(age) => columns.said(doc).takes(*age),
             Check::Fresh(since) => columns.said(doc).assured().is_some_and(|day| day >= *since),
             Check::Open { days, span, known } => {

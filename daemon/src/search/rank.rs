@@ -28,10 +28,10 @@ use tantivy::columnar::{BytesColumn, StrColumn};
 use tantivy::{DocAddress, DocId, Searcher, SegmentReader, Term};
 
 use super::SearchError;
-use super::matching::{Matcher, stages, term_matcher};
-use super::numbers::{Check, Columns};
+use super::numbers::Columns;
 use super::query::Clause;
 use super::schema::{FACETS_FIELD, Fields, ORDER_FIELD};
+use super::tally::{Demand, Tally, demands};
 
 /// What an entry keeps of its points, in thousandths, when nobody has confirmed it, when it is stale, and when it has
 /// ended or is closed.
@@ -51,6 +51,8 @@ pub(super) struct Plan {
     pub(super) filters: Vec<Filter>,
     /// Words, each with what means the same.
     pub(super) clauses: Vec<(Clause, Vec<Clause>)>,
+    /// How many of the words an entry must have; `None` for all of them.
+    pub(super) least_words: Option<u8>,
     pub(super) offset: usize,
     pub(super) limit: usize,
     /// Nearer entries rank higher: from where, and beyond which distance (in metres) nothing is lost any more.
@@ -83,15 +85,6 @@ pub(super) struct Found {
     pub(super) address: DocAddress,
 }
 
-/// What an entry must have: of each demand one part.
-#[derive(Default)]
-struct Demand {
-    /// What has it, and what has something that means the same; an entry gets the points of the first that it meets.
-    stages: Vec<Vec<Matcher>>,
-    /// Or it passes this.
-    check: Option<Check>,
-}
-
 /// Finds the entries that have every key, filter and clause.
 pub(super) fn rank(
     searcher: &Searcher,
@@ -118,33 +111,6 @@ pub(super) fn rank(
         page: merge(segments, plan.offset, plan.limit)?,
         facets,
     })
-}
-
-fn demands(searcher: &Searcher, fields: &Fields, plan: &Plan) -> Result<Vec<Demand>, SearchError> {
-    let mut demands = Vec::with_capacity(plan.keys.len() + plan.filters.len() + plan.clauses.len());
-    for key in &plan.keys {
-        demands.push(Demand {
-            stages: vec![vec![term_matcher(searcher, key.clone(), 0)?]],
-            check: None,
-        });
-    }
-    for filter in &plan.filters {
-        let keys = filter.keys().unwrap_or_default();
-        let terms = keys.iter().map(|key| fields.fact_term(key));
-        let stage: Result<Vec<Matcher>, SearchError> =
-            terms.map(|term| term_matcher(searcher, term, 0)).collect();
-        demands.push(Demand {
-            stages: vec![stage?],
-            check: Check::of(filter),
-        });
-    }
-    for (clause, synonyms) in &plan.clauses {
-        demands.push(Demand {
-            stages: stages(searcher, fields, clause, synonyms)?,
-            check: None,
-        });
-    }
-    Ok(demands)
 }
 
 /// How entries are ordered, the first the least.
@@ -192,72 +158,6 @@ struct SegmentFound {
     order: Option<BytesColumn>,
 }
 
-/// How many demands in a row each document of a segment has met, and its points.
-struct Tally {
-    met: Vec<u8>,
-    points: Vec<u32>,
-    met_all: u8,
-}
-
-impl Tally {
-    /// Takes up one demand. Whether any document that met those before meets this one too.
-    fn take(
-        &mut self,
-        reader: &SegmentReader,
-        columns: &Columns,
-        demand: &mut Demand,
-    ) -> Result<bool, SearchError> {
-        let met_before = self.met_all;
-        self.met_all = met_before.saturating_add(1);
-        let met_all = self.met_all;
-        let mut is_met = false;
-        // Which stage let a document in; needed only where there are several.
-        let mut by_stage = vec![
-            0u8;
-            if demand.stages.len() > 1 {
-                self.met.len()
-            } else {
-                0
-            }
-        ];
-        for (stage, matchers) in (1u8..).zip(&demand.stages) {
-            for matcher in matchers {
-                matcher.weight.for_each_no_score(reader, &mut |docs| {
-                    for doc in docs {
-                        let doc = *doc as usize;
-                        let (Some(met), Some(points)) =
-                            (self.met.get_mut(doc), self.points.get_mut(doc))
-                        else {
-                            continue;
-                        };
-                        let mut unknown = stage;
-                        let let_in_by = by_stage.get_mut(doc).unwrap_or(&mut unknown);
-                        if *met == met_before {
-                            *let_in_by = stage;
-                        }
-                        if *met == met_before || (*met == met_all && *let_in_by == stage) {
-                            *met = met_all;
-                            *points = points.saturating_add(matcher.points);
-                            is_met = true;
-                        }
-                    }
-                })?;
-            }
-        }
-        if let Some(check) = &mut demand.check {
-            for (doc, met) in (0u32..).zip(&mut self.met) {
-                if *met == met_before && check.passes(columns, doc)? {
-                    *met = met_all;
-                    is_met = true;
-                }
-            }
-            // What is remembered belongs to this segment.
-            check.forget();
-        }
-        Ok(is_met)
-    }
-}
-
 /// The first `wanted` matches of one segment, in order.
 fn best_of_segment(
     reader: &SegmentReader,
@@ -266,29 +166,16 @@ fn best_of_segment(
     wanted: usize,
     facets: &mut BTreeMap<String, u64>,
 ) -> Result<SegmentFound, SearchError> {
-    let size = reader.max_doc() as usize;
     let columns = Columns::open(reader)?;
-    let mut tally = Tally {
-        met: vec![0u8; size],
-        points: vec![0u32; if demands.is_empty() { 0 } else { size }],
-        met_all: 0,
-    };
-    // Those that compare numbers come last: they look at nothing that is out already.
+    let mut tally = Tally::new(reader, demands);
     let mut found = SegmentFound {
         total: 0,
         hidden: 0,
         best: Vec::new(),
         order: None,
     };
-    for only_keys in [true, false] {
-        for demand in demands
-            .iter_mut()
-            .filter(|demand| demand.check.is_none() == only_keys)
-        {
-            if !tally.take(reader, &columns, demand)? {
-                return Ok(found);
-            }
-        }
+    if !tally.take_all(reader, &columns, demands)? {
+        return Ok(found);
     }
     let order = reader.fast_fields().bytes(ORDER_FIELD)?;
     let column = order
@@ -296,8 +183,8 @@ fn best_of_segment(
         .ok_or_else(|| damaged("the order of the entries is missing"))?;
     let mut counts = FacetCounts::open(reader, plan.facets)?;
     let mut best = Best::new(wanted);
-    for (doc, met) in (0u32..).zip(&tally.met) {
-        if *met != tally.met_all || reader.is_deleted(doc) {
+    for doc in 0..reader.max_doc() {
+        if !tally.is_in(doc as usize, plan.least_words) || reader.is_deleted(doc) {
             continue;
         }
         let said = columns.said(doc);
@@ -380,8 +267,8 @@ impl FacetCounts {
 struct Best {
     wanted: usize,
     kept: Vec<Placed>,
-    /// What has fewer points than this cannot be among them.
-    least_points: u32,
+    /// The last of those kept, once there are as many as wanted: nothing after it can be among them.
+    last: Option<Placed>,
 }
 
 impl Best {
@@ -389,15 +276,19 @@ impl Best {
         Best {
             wanted,
             kept: Vec::new(),
-            least_points: 0,
+            last: None,
         }
     }
 
     fn has_room_for(&self, points: u32) -> bool {
-        self.wanted > 0 && points >= self.least_points
+        let is_behind = |(rank, ..): Placed| points < rank.points.0;
+        self.wanted > 0 && !self.last.is_some_and(is_behind)
     }
 
     fn add(&mut self, placed: Placed) {
+        if self.last.is_some_and(|last| placed > last) {
+            return;
+        }
         self.kept.push(placed);
         if self.kept.len() >= self.wanted.saturating_mul(2).saturating_add(1_024) {
             self.cut();
@@ -407,7 +298,7 @@ impl Best {
     fn cut(&mut self) {
         if self.wanted > 0 && self.kept.len() > self.wanted {
             let (_, last, _) = self.kept.select_nth_unstable(self.wanted - 1);
-            self.least_points = last.0.points.0;
+            self.last = Some(*last);
             self.kept.truncate(self.wanted);
         }
     }

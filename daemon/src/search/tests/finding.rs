@@ -459,3 +459,86 @@ fn no_text_of_an_entry_stops_the_writer() {
     assert_eq!(found(&index, "after"), ["after"]);
     assert_eq!(found(&index, "huge").len(), 1);
 }
+
+/// The ids found, and how many of the words each of them lacks.
+fn most(index: &SearchIndex, text: &str, change: impl FnOnce(&mut Query)) -> (Vec<String>, usize) {
+    let mut query = Query {
+        text: Some(text.into()),
+        limit: 100,
+        or_most_words: true,
+        ..Query::default()
+    };
+    change(&mut query);
+    let page = index.search(&query).unwrap();
+    assert_eq!(page.total, page.results.len(), "{text}");
+    let ids = page.results.into_iter().map(|hit| hit.id).collect();
+    (ids, page.words_missing)
+}
+
+#[test]
+fn where_no_entry_has_all_words_those_that_have_most_are_given_if_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let entries = vec![
+        service("s1", "Anxiety group"),
+        service("s2", "Depression group"),
+        service("s3", "Depression walks"),
+        service("s4", "Therapist"),
+    ];
+    let index = holding(dir.path(), entries);
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let plain = |_: &mut Query| {};
+    assert_eq!(most(&index, "depression group", plain), (ids(&["s2"]), 0));
+    assert_eq!(
+        most(&index, "anxiety depression", plain),
+        (ids(&["s1", "s2", "s3"]), 1),
+        "the rarer word weighs more"
+    );
+    assert_eq!(
+        most(&index, "anxiety depression group", plain),
+        (ids(&["s1", "s2"]), 1),
+        "s3 has but one of the words"
+    );
+    assert_eq!(
+        most(&index, "plumber anxiety tiler", plain),
+        (ids(&["s1"]), 2)
+    );
+    assert_eq!(most(&index, "plumber tiler", plain), (Vec::new(), 0));
+    let strict = |query: &mut Query| query.or_most_words = false;
+    assert_eq!(most(&index, "anxiety depression", strict), (Vec::new(), 0));
+    let with_synonyms = |query: &mut Query| {
+        query.vocabulary = Some(Arc::new(Vocabulary::built_in().clone()));
+    };
+    assert_eq!(
+        most(&index, "counsellor plumber", with_synonyms),
+        (ids(&["s4"]), 1)
+    );
+    let elsewhere = |query: &mut Query| query.organisation = Some("org-b".into());
+    assert_eq!(
+        most(&index, "anxiety depression", elsewhere),
+        (Vec::new(), 0),
+        "everything but the words is demanded still"
+    );
+}
+
+#[test]
+fn a_long_word_may_have_two_wrong_letters_where_none_has_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let entries = vec![
+        service("s1", "Bereavement"),
+        service("s2", "Garden"),
+        service("s3", "Volunteering"),
+    ];
+    let index = holding(dir.path(), entries);
+    assert_eq!(found(&index, "berevment"), ["s1"]);
+    assert_eq!(found(&index, "volantearing"), ["s3"]);
+    assert!(found(&index, "gorten").is_empty(), "too short for two");
+    index
+        .replace_document("org-a", "listing/1", vec![service("s4", "Volunteerinx")], 2)
+        .unwrap();
+    index.flush().unwrap();
+    assert_eq!(
+        found(&index, "volunteeriny"),
+        ["s3", "s4"],
+        "both are one letter away"
+    );
+}
