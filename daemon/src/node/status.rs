@@ -68,6 +68,7 @@ impl Node {
             warnings,
             refused: lock(&self.refused).clone(),
             traffic: *lock(&self.traffic),
+            last_bundle: self.last_bundle()?,
         })
     }
 
