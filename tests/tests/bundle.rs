@@ -14,7 +14,7 @@ use fingerpost_tests::Fail;
 use fingerpost_tests::binaries::binaries;
 use fingerpost_tests::federation::{check_logs, ok};
 use fingerpost_tests::process::Ran;
-use islands::{Island, PATIENCE, Sea, documents, finds, imported, roster, shown};
+use islands::{Island, PATIENCE, Sea, finds, imported, roster, shown};
 use serde_json::Value;
 
 /// By how much a daemon may grow, in KiB, while it refuses a bomb.
@@ -46,12 +46,8 @@ fn two_islands_are_in_step_after_a_bundle_in_each_direction() -> Result<(), Fail
     assert!(report["added"].as_u64() >= Some(2), "{report}");
     finds(&north, &["Debt advice", "Lunch club"])?;
     // What the inviter says of its invitation now goes the other way.
-    north.node.wait_for(&["invite", "list"], PATIENCE, |list| {
-        list["invitations"][0]["state"] == "used"
-    })?;
-    sea.carry(&north, &south)?;
+    sea.bring_into_step(&north, &south)?;
     assert_eq!(roster(&north)?, roster(&south)?);
-    assert_eq!(documents(&north)?, documents(&south)?);
     for (island, maker) in [(&north, "South Hub"), (&south, "North Advice")] {
         let status = ok(&island.node, &["status"])?;
         assert_eq!(status["traffic"]["sessions"], 0, "they have never met");
@@ -126,26 +122,27 @@ fn a_newcomer_is_admitted_by_a_vouch_that_a_bundle_carries() -> Result<(), Fail>
 fn a_touched_line_is_named_and_costs_itself_alone() -> Result<(), Fail> {
     let sea = Sea::new()?;
     let (north, south) = sea.pair()?;
-    for name in ["Debt advice", "Benefits advice"] {
-        ok(&north.node, &["notice", "post", "need", name])?;
-    }
+    let before = sea.bundle(&north, &[])?;
+    let need = [
+        "notice",
+        "post",
+        "--kind",
+        "need",
+        "--title",
+        "A venue with a crèche",
+    ];
+    ok(&north.node, &need)?;
+    let service = shown(&north, "Advice")?;
     ok(
         &north.node,
-        &[
-            "service",
-            "set",
-            &shown(&north, "Advice")?,
-            "description=By phone too",
-        ],
+        &["service", "set", &service, "description=By phone too"],
     )?;
     let bundle = sea.bundle(&north, &[])?;
-    // Cards, then north's documents: its board and its listing are the last records before what is sealed.
-    let header: Value = serde_json::from_str(bundle.lines().next().unwrap())?;
+    // The first line of a document that is new to the other, after the header, the charter and the cards.
+    let header: Value = serde_json::from_str(bundle.lines().next().unwrap_or_default())?;
     let cards = header["items"]["cards"].as_u64().unwrap() as usize;
-    let found = bundle
-        .lines()
-        .skip(2 + cards)
-        .position(|line| line.len() > 300);
+    let is_new = |line: &str| !before.lines().any(|known| known == line);
+    let found = bundle.lines().skip(2 + cards).position(is_new);
     let at = 2 + cards + found.unwrap();
     let touched = with_line(&bundle, at, |line| {
         let middle = line.len() / 2;
@@ -184,13 +181,13 @@ fn a_touched_line_is_named_and_costs_itself_alone() -> Result<(), Fail> {
 
     // The fresh copy mends it, and again changes nothing.
     let report = imported(&south.import(bundle.as_bytes())?)?;
-    assert_eq!(report["added"], 1, "{report}");
+    assert!(report["added"].as_u64() >= Some(1), "{report}");
     let again = imported(&south.import(bundle.as_bytes())?)?;
     assert_eq!(
         (again["added"].as_u64(), again["refused"].as_u64()),
         (Some(0), Some(0))
     );
-    assert_eq!(documents(&south)?, documents(&north)?);
+    sea.bring_into_step(&north, &south)?;
     check_logs(&sea.nodes([north, south]))
 }
 
@@ -396,7 +393,7 @@ fn an_import_that_was_killed_is_done_again() -> Result<(), Fail> {
     south.node.restart()?;
     let report = imported(&south.import(bundle.as_bytes())?)?;
     assert_eq!(report["refused"], 0, "{report}");
-    assert_eq!(documents(&south)?, documents(&north)?);
+    sea.bring_into_step(&north, &south)?;
     check_logs(&sea.nodes([north, south]))
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fingerpost_tests::Fail;
 use fingerpost_tests::federation::ok;
@@ -65,11 +65,25 @@ impl Sea {
         let south = self.island("south", "South Hub")?;
         ok(&south.node, &["service", "add", "name=Lunch club"])?;
         south.join(&north)?;
-        self.carry(&south, &north)?;
-        north.node.wait_for(&["invite", "list"], PATIENCE, |list| {
-            list["invitations"][0]["state"] == "used"
-        })?;
+        self.bring_into_step(&north, &south)?;
         Ok((north, south))
+    }
+
+    /// Carries bundles to and fro until both hold the same: a node has a word to say on what it hears, such as that its
+    /// invitation was used, and says it a moment later.
+    pub(crate) fn bring_into_step(&self, one: &Island, other: &Island) -> Result<(), Fail> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.carry(other, one)?;
+            self.carry(one, other)?;
+            let (here, there) = (documents(one)?, documents(other)?);
+            if here == there {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(Fail::new(format!("{here:?}\n{there:?}")));
+            }
+        }
     }
 
     /// The bundle that an island makes now.
@@ -169,7 +183,7 @@ pub(crate) fn roster(island: &Island) -> Result<Vec<(String, String)>, Fail> {
 }
 
 /// The signed records that a node holds of everybody in the network.
-pub(crate) fn documents(island: &Island) -> Result<Vec<String>, Fail> {
+fn documents(island: &Island) -> Result<Vec<String>, Fail> {
     let mut records = Vec::new();
     for (org, _) in roster(island)? {
         let org = org.trim_matches('"');

@@ -7,7 +7,7 @@ use std::path::Path;
 use fingerpost_proto::api::{BUNDLE_TYPE, ImportedBundle};
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{bar, is_stream};
 use crate::client::Target;
@@ -47,14 +47,16 @@ pub(in crate::commands) async fn import(
     let (sender, parts) = mpsc::channel(PARTS_MAX);
     let bar = bar(length, "{bar:32} {bytes}/{total_bytes}", context);
     let shown = bar.clone();
-    let reading = tokio::task::spawn_blocking(move || send_parts(source, &sender, &shown));
+    // A thread of its own: nobody waits for it where whoever writes to a pipe is silent.
+    let (done, mut read) = oneshot::channel();
+    std::thread::spawn(move || done.send(send_parts(source, &sender, &shown)));
     let target = Target::new(&["bundle"]);
     let imported = context.client.post_parts(&target, BUNDLE_TYPE, parts).await;
     bar.finish_and_clear();
     let imported = imported.map_err(cut_off)?;
-    // The daemon has answered, so nobody asks for more: this ends.
-    let read = reading.await.map_err(io::Error::other).flatten();
-    read.map_err(CliError::file(named))?;
+    if let Ok(read) = read.try_recv() {
+        read.map_err(CliError::file(named))?;
+    }
     Ok(imported)
 }
 

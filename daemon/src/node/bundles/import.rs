@@ -1,5 +1,6 @@
 //! A bundle into this node: each item is checked like anything that a peer sends.
 
+use std::sync::TryLockError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -67,11 +68,15 @@ impl Node {
         parts: &mut impl Iterator<Item = P>,
         most: Duration,
     ) -> Result<ImportedBundle, NodeError> {
-        let Ok(_turn) = self.bundles.try_lock() else {
-            return Err(NodeError::refused(
-                "another bundle is being imported; of this one nothing was taken",
-                "wait until that one is done, then import this one",
-            ));
+        let _turn = match self.bundles.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(NodeError::refused(
+                    "another bundle is being imported; of this one nothing was taken",
+                    "wait until that one is done, then import this one",
+                ));
+            }
         };
         let mut intake = Intake {
             node: self,
@@ -181,14 +186,14 @@ impl Intake<'_> {
         let again = is_card.then(|| checked.clone());
         let mut replica = self.node.replica();
         let outcome = replica.receive(now_s(), checked)?;
-        match (&outcome, again, &self.report) {
-            // Perhaps those who vouch for it have only just come: then the roster knows once it is computed anew.
-            (Outcome::Refused(Refusal::TooManyApplicants), Some(again), Some(report)) => {
-                replica.roster(&report.network);
-                Ok(replica.receive(now_s(), again)?)
-            }
-            _ => Ok(outcome),
+        if let (Outcome::Refused(Refusal::TooManyApplicants), Some(again), Some(report)) =
+            (&outcome, again, &self.report)
+        {
+            // Perhaps those who vouch for it have only just come: the roster knows once it is computed anew.
+            replica.roster(&report.network);
+            return Ok(replica.receive(now_s(), again)?);
         }
+        Ok(outcome)
     }
 
     fn refuse(&mut self, line: u64, reason: &str, message: &impl std::fmt::Display) {
@@ -271,6 +276,7 @@ impl Node {
             self.changed_own();
         }
         self.tend_soon();
+        self.wake.notify_one();
         tracing::info!(
             network = %report.network.short(), items = report.items, new = report.added,
             refused = report.refused, missing = report.missing, "a bundle was imported"
