@@ -242,6 +242,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn since_when_is_a_time_ago_a_day_or_a_moment() {
+        assert_eq!(since("2026-11-01"), Ok(1_793_491_200));
+        assert_eq!(since("2026-11-01T18:00Z"), Ok(1_793_556_000));
+        assert_eq!(since("2026-11-01T18:00:00+01:00"), Ok(1_793_552_400));
+        let week_s = now_s() - since("7d").unwrap();
+        assert!((604_800..604_860).contains(&week_s), "{week_s}");
+        assert!(since("2999-01-01").unwrap_err().contains("still to come"));
+        for wrong in ["tomorrow", "7", "2026-11", "2026-11-01T18:00", "1960-01-01"] {
+            assert!(since(wrong).unwrap_err().contains("neither"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn days_are_read_in_one_form_only() {
         assert_eq!(parse_day("2028-02-29"), Ok("2028-02-29".to_owned()));
         for wrong in [

@@ -336,6 +336,8 @@ fn peak_kib(island: &Island) -> Result<u64, Fail> {
 fn an_import_that_was_killed_is_done_again() -> Result<(), Fail> {
     let sea = Sea::new()?;
     let (north, mut south) = sea.pair()?;
+    // With a bundle at hand, joining does not wait for somebody to answer.
+    let stick = sea.file("stick.bundle", &sea.bundle(&north, &[])?)?;
     for number in 0..6 {
         let name = format!("Org {number}");
         ok(&north.node, &["org", "create", "--name", &name])?;
@@ -343,7 +345,15 @@ fn an_import_that_was_killed_is_done_again() -> Result<(), Fail> {
         let ticket = ticket.as_str().unwrap();
         ok(
             &north.node,
-            &["join", ticket, "--accept-charter", "--org", &name],
+            &[
+                "join",
+                ticket,
+                "--accept-charter",
+                "--org",
+                &name,
+                "--bundle",
+                &stick,
+            ],
         )?;
         ok(
             &north.node,
