@@ -1,5 +1,7 @@
 //! The daemon's local API: HTTP/1 and JSON over the Unix socket of a home.
 
+mod stream;
+
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,10 +9,10 @@ use std::time::Duration;
 use fingerpost_config::Home;
 use fingerpost_proto::api::{ApiError, ErrorCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -166,6 +168,17 @@ impl Client {
     /// # Errors
     /// [`CliError::NoDaemon`] when nothing listens, [`CliError::Home`], [`CliError::Timeout`].
     pub(crate) async fn connect(&self) -> Result<Connection, CliError> {
+        Ok(Connection {
+            client: self.clone(),
+            sender: self.open().await?,
+        })
+    }
+
+    /// A connection for requests with bodies of one kind.
+    async fn open<B>(&self) -> Result<SendRequest<B>, CliError>
+    where
+        B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + 'static,
+    {
         let socket = self.home.socket()?;
         let connecting = async {
             let stream =
@@ -189,10 +202,7 @@ impl Client {
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Connection {
-            client: self.clone(),
-            sender,
-        })
+        Ok(sender)
     }
 
     fn no_daemon(&self) -> CliError {
@@ -257,8 +267,18 @@ fn encode(body: &impl Serialize) -> Result<Bytes, CliError> {
         .map_err(|error| CliError::Answer(format!("the request cannot be written: {error}")))
 }
 
+/// Reads an answer whole.
 async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, CliError> {
     let status = response.status();
+    let body = collect(response).await?;
+    if status.is_success() {
+        return serde_json::from_slice(&body)
+            .map_err(|error| CliError::Answer(format!("it is not what was expected ({error})")));
+    }
+    Err(failure(status, &body))
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, CliError> {
     let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES)
         .collect()
         .await;
@@ -268,19 +288,16 @@ async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Cl
             None => format!("it ended early ({error})"),
         })
     })?;
-    let body = body.to_bytes();
-    if status.is_success() {
-        return serde_json::from_slice(&body)
-            .map_err(|error| CliError::Answer(format!("it is not what was expected ({error})")));
-    }
-    Err(match serde_json::from_slice::<ApiError>(&body) {
-        Ok(error) => CliError::Api(error),
-        Err(_) => CliError::Api(ApiError {
-            code: ErrorCode::Internal,
-            message: format!("The daemon answered {status} without saying why."),
-            hint: Some("Look at the daemon's log.".to_owned()),
-        }),
-    })
+    Ok(body.to_bytes())
+}
+
+/// What a daemon says that did not do it.
+fn failure(status: StatusCode, body: &[u8]) -> CliError {
+    CliError::Api(serde_json::from_slice(body).unwrap_or_else(|_| ApiError {
+        code: ErrorCode::Internal,
+        message: format!("The daemon answered {status} without saying why."),
+        hint: Some("Look at the daemon's log.".to_owned()),
+    }))
 }
 
 #[cfg(test)]

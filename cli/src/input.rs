@@ -10,6 +10,7 @@ use std::io::Read;
 use fingerpost_proto::api::{OrgInfo, Organisations};
 use fingerpost_proto::board::personal::{Suspicion, suspicions};
 use fingerpost_proto::ids::NodeId;
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::client::Target;
@@ -97,6 +98,32 @@ pub(crate) fn last_day(text: &str) -> Result<String, String> {
         )
     })?;
     Ok(date(now_s().saturating_add(length_s)))
+}
+
+/// Reads since when something is meant: how long ago, such as `7d`, a day, whose first moment in UTC is meant, or a
+/// moment.
+///
+/// # Errors
+/// What these look like; or that the moment is still to come.
+pub(crate) fn since(text: &str) -> Result<u64, String> {
+    let now_s = now_s();
+    if let Ok(length_s) = parse_duration_s(text) {
+        return Ok(now_s.saturating_sub(length_s));
+    }
+    let moment = match parse_day(text) {
+        Ok(day) => format!("{day}T00:00Z").parse::<Timestamp>(),
+        Err(_) => text.parse::<Timestamp>(),
+    };
+    let at_s = moment.ok().map(Timestamp::as_second);
+    match at_s.and_then(|at_s| u64::try_from(at_s).ok()) {
+        Some(at_s) if at_s <= now_s => Ok(at_s),
+        Some(_) => Err(format!("{} is still to come", plain(text))),
+        None => Err(format!(
+            "\"{}\" is neither a time ago such as 7d, nor a day such as 2026-11-01, nor a moment such as \
+             2026-11-01T18:00Z",
+            plain(text)
+        )),
+    }
 }
 
 /// Makes sure that texts that everybody will read name nobody whom an organisation serves: what looks like a person's
@@ -213,6 +240,19 @@ pub(crate) async fn own_org(context: &Context, named: Option<&str>) -> Result<Or
 )]
 mod tests {
     use super::*;
+
+    #[test]
+    fn since_when_is_a_time_ago_a_day_or_a_moment() {
+        assert_eq!(since("2026-11-01"), Ok(1_793_491_200));
+        assert_eq!(since("2026-11-01T18:00Z"), Ok(1_793_556_000));
+        assert_eq!(since("2026-11-01T18:00:00+01:00"), Ok(1_793_552_400));
+        let week_s = now_s() - since("7d").unwrap();
+        assert!((604_800..604_860).contains(&week_s), "{week_s}");
+        assert!(since("2999-01-01").unwrap_err().contains("still to come"));
+        for wrong in ["tomorrow", "7", "2026-11", "2026-11-01T18:00", "1960-01-01"] {
+            assert!(since(wrong).unwrap_err().contains("neither"), "{wrong}");
+        }
+    }
 
     #[test]
     fn days_are_read_in_one_form_only() {

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Hostile, Site, false_member, listing, until};
 use fingerpost_daemon::net::Acceptance;
-use fingerpost_daemon::node::{By, GOSSIP_BURST, SESSIONS_BURST};
+use fingerpost_daemon::node::{By, EXPORTS_MAX, GOSSIP_BURST, REFUSED_MAX, SESSIONS_BURST};
 use fingerpost_proto::api::{DeliveryOutcome, Fields, Outcome, RecordItem, Records};
 use fingerpost_proto::ids::DocName;
 use fingerpost_proto::replica::Item;
@@ -117,4 +117,67 @@ fn carried(item: Item) -> RecordItem {
         delegation: delegation.map(text),
         state: state.map(text),
     }
+}
+
+/// The bundle of a site's network.
+fn bundle(site: &Site) -> Vec<u8> {
+    let mut bundle = site.node().bundle(None, None).unwrap();
+    std::iter::from_fn(|| bundle.next_part().unwrap())
+        .flatten()
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_bundle_so_much_is_refused_and_no_more_looked_at() {
+    let (site, _) = Site::founder().await;
+    let report = tokio::task::block_in_place(|| {
+        let bundle = bundle(&site);
+        let header = bundle
+            .split_inclusive(|byte| *byte == b'\n')
+            .next()
+            .unwrap();
+        let damaged = b"AAAA.\n".repeat(REFUSED_MAX as usize + 10);
+        let parts = [header, &damaged, &bundle];
+        site.node().import_bundle(parts.iter()).unwrap()
+    });
+    assert_eq!((report.refused, report.known), (REFUSED_MAX, 0));
+    assert!(report.stopped.is_some() && !report.is_complete());
+    assert!(report.faults.len() <= 100, "{}", report.faults.len());
+    assert_eq!(site.refused("damaged").await, REFUSED_MAX);
+    site.is_well().await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_takes_too_long_ends_with_what_it_has() {
+    let (site, _) = Site::founder().await;
+    let node = site.node();
+    let (cut, whole) = tokio::task::block_in_place(|| {
+        let bundle = bundle(&site);
+        let cut = node.import_bundle_within([&bundle].into_iter(), std::time::Duration::ZERO);
+        (
+            cut.unwrap(),
+            node.import_bundle([&bundle].into_iter()).unwrap(),
+        )
+    });
+    assert!(cut.stopped.is_some() && cut.items < whole.items);
+    assert!(
+        whole.is_complete() && whole.known == whole.items,
+        "{whole:?}"
+    );
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_many_bundles_are_written_at_one_time() {
+    let (site, _) = Site::founder().await;
+    tokio::task::block_in_place(|| {
+        let node = site.node();
+        let begin = || node.bundle(None, None);
+        let mut begun: Vec<_> = (0..EXPORTS_MAX).map(|_| begin().unwrap()).collect();
+        assert!(begin().is_err_and(|error| error.0.message.contains("nothing was written")));
+        begun.pop();
+        assert!(begin().is_ok());
+    });
+    site.stop().await;
 }

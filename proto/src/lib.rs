@@ -89,6 +89,7 @@
 pub mod announcement;
 pub mod api;
 pub mod board;
+pub mod bundle;
 pub mod card;
 pub mod cbor;
 pub mod certificate;

@@ -154,3 +154,12 @@ pub const SESSION_IDLE_MS: u64 = 30_000;
 pub const CLOCK_AHEAD_MAX_S: u64 = 600;
 /// Largest gossip message, in bytes.
 pub const GOSSIP_MAX_BYTES: usize = 60 * 1024;
+
+/// Longest first line of a bundle, in bytes.
+pub const BUNDLE_HEADER_MAX_BYTES: usize = 8 * 1024;
+/// Longest other line of a bundle, in bytes: an item that fills a frame and does not compress fits, in base64.
+pub const BUNDLE_LINE_MAX_BYTES: usize = 1408 * 1024;
+/// Most items in one bundle: cards, listings and boards of a national directory fit several times.
+pub const BUNDLE_ITEMS_MAX: u64 = 4_000_000;
+/// Largest bundle that is read, in bytes.
+pub const BUNDLE_MAX_BYTES: u64 = 8 * 1024 * 1024 * 1024;

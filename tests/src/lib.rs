@@ -1,7 +1,7 @@
 //! Support for the tests of the whole system.
 //!
 //! [`binaries`] gives the programs under test, [`process`] runs nodes as real processes, `netns` gives them
-//! hosts of their own with a bad network between them, [`federation`] does with them what people do, and [`docs`] runs what the guide tells its readers to type. [`sim`] plays out a whole federation in one
+//! hosts of their own with a bad network between them, [`federation`] does with them what people do, and [`docs`] runs what the guide tells its readers to type. [`generate`] makes up federations of any size. [`sim`] plays out a whole federation in one
 //! thread, under a virtual clock. The tests themselves are in `tests/tests`.
 
 use std::fmt;
@@ -9,6 +9,7 @@ use std::fmt;
 pub mod binaries;
 pub mod docs;
 pub mod federation;
+pub mod generate;
 #[cfg(target_os = "linux")]
 pub mod netns;
 pub mod process;

@@ -32,6 +32,7 @@ pages! {
     leaving: "docs/guide/leaving.md",
     keys: "docs/guide/keys.md",
     backup: "docs/guide/backup.md",
+    bundles: "docs/guide/bundles.md",
     erasing: "docs/guide/erasing.md",
     troubleshooting: "docs/guide/troubleshooting.md",
 }

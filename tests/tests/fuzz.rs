@@ -179,7 +179,7 @@ macro_rules! driven {
 }
 
 driven! {
-    frame item record certificate charter announcement card listing board import identifier ticket pass words
+    frame item record certificate charter announcement bundle card listing board import identifier ticket pass words
     key_file sealed session store stream merge_request merge_answer rescue api_body
 }
 

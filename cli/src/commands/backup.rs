@@ -13,6 +13,7 @@ use crate::error::CliError;
 use crate::input::read_input;
 use crate::input::secret::{kept_passphrase, new_passphrase};
 use crate::output::one_line;
+use crate::output::whole::{WholeFile, refuse_existing};
 use crate::output::words::{bytes, count, moment};
 
 /// Largest backup file that is read, in bytes; no node makes a larger one.
@@ -84,9 +85,8 @@ async fn write(path: &Path, backup: &Backup, context: &Context) -> Result<(), Cl
         ));
     }
     // Before anybody thinks of a passphrase; the writing makes sure.
-    if !backup.overwrite && path.symlink_metadata().is_ok() {
-        return Err(exists(path));
-    }
+    let replace = ("--overwrite", backup.overwrite);
+    refuse_existing(path, replace)?;
     let passphrase = new_passphrase(backup.passphrase_file.as_deref(), context)?;
     let body = MakeBackup {
         passphrase: passphrase.to_string(),
@@ -95,11 +95,12 @@ async fn write(path: &Path, backup: &Backup, context: &Context) -> Result<(), Cl
         .client
         .post(&context.target(&["backup"]), &body)
         .await?;
-    let part = put_beside(path, made.file.as_bytes())?;
+    let mut part = WholeFile::begin(path, replace)?;
+    part.write(made.file.as_bytes())?;
     // What counts is what the disk gives back.
-    let written = read_backup(part.path())?;
+    let written = read_backup(part.settle()?)?;
     let contents = opened(&written, &passphrase, context).await?;
-    put_in_place(part, path, backup.overwrite)?;
+    part.place()?;
     report(path, written.len() as u64, &contents, context)?;
     context.output.talk(
         "It was read back and checked. Keep it away from this machine, and its passphrase away from it: \
@@ -132,51 +133,6 @@ async fn opened(
     };
     let target = Target::new(&["backup", "check"]);
     context.client.post(&target, &body).await
-}
-
-fn exists(path: &Path) -> CliError {
-    CliError::Refused {
-        message: format!("{} exists. Nothing was changed.", path.display()),
-        hint: "Choose another name, or say that it may be replaced: --overwrite".to_owned(),
-    }
-}
-
-/// Writes a file for its owner's eyes alone beside where it is to be, and makes sure that it is on disk. It is
-/// removed again when dropped.
-fn put_beside(path: &Path, content: &[u8]) -> Result<tempfile::NamedTempFile, CliError> {
-    use std::io::Write;
-    let failed = || CliError::file(path.display().to_string());
-    let mut part = tempfile::Builder::new()
-        .prefix(".fingerpost-backup-")
-        .tempfile_in(directory(path))
-        .map_err(failed())?;
-    part.write_all(content).map_err(failed())?;
-    part.as_file().sync_all().map_err(failed())?;
-    Ok(part)
-}
-
-fn directory(path: &Path) -> &Path {
-    let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
-}
-
-/// Gives a file that is whole its name.
-fn put_in_place(
-    part: tempfile::NamedTempFile,
-    path: &Path,
-    overwrite: bool,
-) -> Result<(), CliError> {
-    let placed = match overwrite {
-        true => part.persist(path),
-        false => part.persist_noclobber(path),
-    };
-    placed.map_err(|error| match error.error.kind() {
-        std::io::ErrorKind::AlreadyExists => exists(path),
-        _ => CliError::file(path.display().to_string())(error.error),
-    })?;
-    std::fs::File::open(directory(path))
-        .and_then(|dir| dir.sync_all())
-        .map_err(CliError::file(path.display().to_string()))
 }
 
 fn report(

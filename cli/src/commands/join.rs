@@ -1,11 +1,14 @@
 //! `fingerpost join TICKET`
 
+use std::path::PathBuf;
+
 use clap::Args;
-use fingerpost_proto::api::{CharterView, NetworkInfo, UseTicket};
+use fingerpost_proto::api::{CharterView, NetworkInfo, Status, UseTicket};
 use fingerpost_proto::roster::Place;
 
 use crate::client::Target;
 use crate::commands::Context;
+use crate::commands::bundle::{charter_line, import, in_words, judge};
 use crate::error::CliError;
 use crate::output::words::{count, moment};
 use crate::output::{ask, one_line, plain};
@@ -17,6 +20,9 @@ pub(crate) struct Join {
     /// Accept the network's charter without being asked
     #[arg(long)]
     accept_charter: bool,
+    /// Without a connection: read the charter from a bundle of the network, and take the bundle in
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
 }
 
 pub(crate) async fn run(join: Join, context: &Context) -> Result<(), CliError> {
@@ -29,6 +35,7 @@ pub(crate) async fn run(join: Join, context: &Context) -> Result<(), CliError> {
     let mut ticket = UseTicket {
         ticket: join.ticket,
         accept_charter: false,
+        charter: join.bundle.as_deref().map(charter_line).transpose()?,
     };
     let preview = Target::new(&["networks", "preview"]);
     let charter: CharterView = context.client.post(&preview, &ticket).await?;
@@ -43,12 +50,26 @@ pub(crate) async fn run(join: Join, context: &Context) -> Result<(), CliError> {
     }
     ticket.accept_charter = true;
     let target = context.target(&["networks", "join"]);
-    let network: NetworkInfo = context.client.post(&target, &ticket).await?;
+    let mut network: NetworkInfo = context.client.post(&target, &ticket).await?;
+    let mut imported = Ok(());
+    if let Some(path) = &join.bundle {
+        let report = import(path, context).await?;
+        context.output.talk(in_words(&report).trim_end());
+        imported = judge(&report);
+        network = standing(network, context).await?;
+    }
     context
         .output
         .emit(&network, |network| format!("{}\n", network.id))?;
     context.output.talk(&outcome(&network));
-    Ok(())
+    imported
+}
+
+/// How a network is by now.
+async fn standing(before: NetworkInfo, context: &Context) -> Result<NetworkInfo, CliError> {
+    let status: Status = context.client.get(&Target::new(&["status"])).await?;
+    let mut networks = status.networks.into_iter();
+    Ok(networks.find(|it| it.id == before.id).unwrap_or(before))
 }
 
 fn charter_in_words(charter: &CharterView) -> String {

@@ -4,6 +4,7 @@ mod assure;
 mod away;
 mod backup;
 mod block;
+mod bundle;
 mod charter;
 mod close;
 mod completions;
@@ -192,6 +193,9 @@ enum Command {
     Erase(erase::Erase),
     /// Bring your organisation back on a new machine
     Restore(restore::Restore),
+    /// What a network's members may see, in one file: for a stick, an e-mail, a place without internet
+    #[command(subcommand)]
+    Bundle(bundle::Bundle),
     /// Signed records, as they are carried between nodes
     #[command(subcommand)]
     Record(record::Record),
@@ -334,6 +338,7 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Key(key) => key::run(key, context).await,
         Command::Backup(backup) => backup::run(backup, context).await,
         Command::Restore(restore) => restore::run(restore, context).await,
+        Command::Bundle(bundle) => bundle::run(bundle, context).await,
         Command::Record(record) => record::run(record, context).await,
         // `run` has dealt with those that need no node.
         Command::Demo(_) | Command::Completions(_) | Command::Manpages(_) | Command::Help(_) => {
@@ -386,6 +391,7 @@ impl Command {
             | Self::Block(_)
             | Self::Unblock(_)
             | Self::Restore(_)
+            | Self::Bundle(_)
             | Self::Record(_) => false,
             _ => self.needs_node(),
         }
@@ -434,6 +440,7 @@ mod tests {
             vec!["fingerpost", "help", "--org", "x"],
             vec!["fingerpost", "export", "--org", "x"],
             vec!["fingerpost", "record", "export", "y", "--org", "x"],
+            vec!["fingerpost", "bundle", "import", "y", "--org", "x"],
             vec!["fingerpost", "--home", "x", "manpages", "man"],
             vec!["fingerpost", "waiting", "--org", "x"],
             vec!["fingerpost", "block", "y", "--org", "x"],

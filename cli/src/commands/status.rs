@@ -1,11 +1,11 @@
 //! `fingerpost status`
 
-use fingerpost_proto::api::{Lacking, OrgRef, OrgStatus, PeerInfo, Status};
+use fingerpost_proto::api::{Lacking, LastBundle, OrgRef, OrgStatus, PeerInfo, Status};
 
 use crate::commands::Context;
 use crate::commands::members::place_in_words;
 use crate::error::CliError;
-use crate::output::words::{ago, ago_or_never, bytes, count, now_s};
+use crate::output::words::{ago, ago_or_never, bytes, count, moment, now_s};
 use crate::output::{one_line, plain, table};
 
 /// Most names that are written out where any number may be lacking.
@@ -164,6 +164,26 @@ fn names(orgs: &[OrgRef]) -> String {
     names.join(", ")
 }
 
+fn last_bundle(last: &LastBundle, now_s: u64) -> String {
+    let makers = match last.organisations.is_empty() {
+        true => "(unknown)".to_owned(),
+        false => names(&last.organisations),
+    };
+    format!(
+        "Last bundle imported: {}, of {}, made by {makers} (node {}) on {}: {} new{}",
+        ago(last.imported_at_s, now_s),
+        one_line(&last.name),
+        last.node.short(),
+        moment(last.made_at_s),
+        last.added,
+        if last.complete {
+            ""
+        } else {
+            "; it was not complete"
+        },
+    )
+}
+
 fn this_node(status: &Status, context: &Context, now_s: u64) -> String {
     let mut text = format!(
         "{}, version {}, started {}, home {}\n",
@@ -201,6 +221,9 @@ fn this_node(status: &Status, context: &Context, now_s: u64) -> String {
         bytes(status.traffic.sent_bytes),
         bytes(status.traffic.received_bytes),
     ));
+    if let Some(last) = &status.last_bundle {
+        text.push_str(&format!("{}\n", last_bundle(last, now_s)));
+    }
     if !status.refused.is_empty() {
         let reasons = status
             .refused

@@ -470,6 +470,7 @@ async fn join(inviter: Client, joiner: Client) -> Result<(), CliError> {
     let ticket = UseTicket {
         ticket: invited.ticket,
         accept_charter: true,
+        charter: None,
     };
     let _: NetworkInfo = joiner
         .post(&Target::new(&["networks", "join"]), &ticket)

@@ -9,6 +9,7 @@ mod csv;
 pub(crate) mod page;
 pub(crate) mod qr;
 mod table;
+pub(crate) mod whole;
 pub(crate) mod words;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};

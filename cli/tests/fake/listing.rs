@@ -81,6 +81,7 @@ fn status() -> api::Status {
             sent_bytes: 12_000,
             received_bytes: 900,
         },
+        last_bundle: Some(super::operating::last_bundle()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers about backups and checks.
 
 use fingerpost_proto::api::{self, Outcome};
-use fingerpost_proto::ids::NodeId;
+use fingerpost_proto::ids::{NetworkId, NodeId};
 use serde_json::Value;
 
 use super::nodes::restored;
@@ -32,6 +32,19 @@ pub(super) fn canned(method: &str, path: &str) -> Option<Value> {
         }),
         _ => return None,
     })
+}
+
+pub(super) fn last_bundle() -> api::LastBundle {
+    api::LastBundle {
+        imported_at_s: 1_800_000_000,
+        network: NetworkId::from_bytes([4; 32]),
+        name: "North West".into(),
+        node: NodeId::from_bytes([3; 32]),
+        organisations: vec![org()],
+        made_at_s: 1_799_990_000,
+        added: 7,
+        complete: false,
+    }
 }
 
 fn check(name: &str, outcome: Outcome, remedy: Option<&str>) -> api::Check {

@@ -10,7 +10,7 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use fingerpost_proto::api::{ApiError, ErrorCode};
+use fingerpost_proto::api::{ApiError, BUNDLE_TYPE, ErrorCode};
 
 use super::PeerUser;
 
@@ -18,8 +18,8 @@ use super::PeerUser;
 const HOST_NAME: &str = "fingerpost";
 /// What a browser says of each request, and a page cannot change.
 const FETCH_SITE: &str = "sec-fetch-site";
-/// The only kind of body that is read.
-const BODY_KIND: &str = "application/json";
+/// The kinds of body that are read: none of them is one that a form has.
+const BODY_KINDS: [&str; 2] = ["application/json", BUNDLE_TYPE];
 
 /// Why a request is refused before anybody looks at what it asks: a message and a hint.
 type Refused = (&'static str, &'static str);
@@ -72,7 +72,7 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
     let essence = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
-    if !reads && essence != Some(BODY_KIND) {
+    if !reads && !essence.is_some_and(|essence| BODY_KINDS.contains(&essence)) {
         return Err((
             "a request that changes something must be in JSON, and say so; nothing was changed",
             "use the fingerpost command, or send the header \"Content-Type: application/json\"",

@@ -16,7 +16,7 @@ mod vouching;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fingerpost_proto::api::{CharterView, Invite, Invited, NetworkInfo};
+use fingerpost_proto::api::{CharterView, Invite, Invited, NetworkInfo, UseTicket};
 use fingerpost_proto::card::Membership;
 use fingerpost_proto::charter::Charter;
 use fingerpost_proto::ids::{InviteId, NetworkId, NodeId, OrgId};
@@ -26,6 +26,7 @@ use fingerpost_proto::roster::Place;
 use fingerpost_proto::sync::FetchedCharter;
 use fingerpost_proto::ticket::{Ticket, TicketError};
 
+use super::bundles::carried_charter;
 use super::days::moment;
 use super::documents::By;
 use super::names::card_of;
@@ -145,16 +146,18 @@ impl Node {
         Ok(ticket)
     }
 
-    /// What a ticket invites to: the charter, read from the network.
+    /// What a ticket invites to: the charter, read from the network, or from a bundle's line.
     ///
     /// # Errors
     /// [`NodeError`].
     pub async fn preview(
         self: &std::sync::Arc<Self>,
-        text: &str,
+        request: &UseTicket,
     ) -> Result<CharterView, NodeError> {
-        let ticket = Self::ticket(text)?;
-        let charter = self.charter_for(&ticket).await?;
+        let ticket = Self::ticket(&request.ticket)?;
+        let charter = self
+            .charter_for(&ticket, request.charter.as_deref())
+            .await?;
         let invitation = ticket.invitation.get();
         Ok(CharterView {
             network: invitation.network,
@@ -166,19 +169,25 @@ impl Node {
         })
     }
 
+    /// The charter of a ticket's network: as a bundle carries it, if one was handed over, else from a node.
     async fn charter_for(
         self: &std::sync::Arc<Self>,
         ticket: &Ticket,
+        carried: Option<&str>,
     ) -> Result<FetchedCharter, NodeError> {
+        if let Some(line) = carried {
+            return carried_charter(line, &ticket.network());
+        }
         self.find_charter(ticket).await.map_err(|reason| {
             NodeError::refused(
                 format!("the network could not be reached at the addresses of this ticket ({reason}); nothing was changed"),
-                "check that this machine is online and that a member's node is running, then try again",
+                "check that this machine is online and that a member's node is running, then try again; with a bundle \
+                 of the network, none is needed: fingerpost join TICKET --bundle FILE",
             )
         })
     }
 
-    /// Joins the network of a ticket.
+    /// Joins the network of a ticket, whose charter a node of the network hands out.
     ///
     /// # Errors
     /// [`NodeError`].
@@ -189,7 +198,25 @@ impl Node {
         accepted: bool,
         by: By,
     ) -> Result<NetworkInfo, NodeError> {
-        let ticket = Self::ticket(text)?;
+        let request = UseTicket {
+            ticket: text.to_owned(),
+            accept_charter: accepted,
+            charter: None,
+        };
+        self.join_with(org, &request, by).await
+    }
+
+    /// Joins the network of a ticket.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn join_with(
+        self: &std::sync::Arc<Self>,
+        org: OrgId,
+        request: &UseTicket,
+        by: By,
+    ) -> Result<NetworkInfo, NodeError> {
+        let ticket = Self::ticket(&request.ticket)?;
         let network = ticket.network();
         if self.replica().place_among(&org, &[network]) == Some(Place::Member) {
             return self.network_info(network, Some(&org));
@@ -200,8 +227,9 @@ impl Node {
                 "hand the ticket to the organisation that is to join",
             ));
         }
-        let charter = self.charter_for(&ticket).await?;
-        if !accepted {
+        let carried = request.charter.as_deref();
+        let charter = self.charter_for(&ticket, carried).await?;
+        if !request.accept_charter {
             return Err(NodeError::refused(
                 format!(
                     "the charter of {} was not accepted; nothing was changed",
@@ -221,6 +249,9 @@ impl Node {
         .await
         .map_err(NodeError::internal)??;
         self.sync_with_sought();
+        if carried.is_some() {
+            return self.network_info(network, Some(&org));
+        }
         // Often the first exchange is over in a moment; if not, it goes on without us.
         for _ in 0..JOIN_WAIT_MS / JOIN_POLL_MS {
             if self.has_met_anybody(network, began_s)? {

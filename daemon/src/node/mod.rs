@@ -8,6 +8,7 @@ mod afterwards;
 mod backups;
 mod board;
 mod budgets;
+mod bundles;
 mod clock;
 mod contacts;
 #[cfg(test)]
@@ -54,7 +55,7 @@ use fingerpost_config::{Home, Settings};
 use fingerpost_proto::api::Traffic;
 use fingerpost_proto::ids::{DocKey, NodeId, OrgId, RecordId};
 use fingerpost_proto::replica::{Replica, ReplicaError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::keys::{KeyError, Keys};
 use crate::merge::Worker;
@@ -69,6 +70,7 @@ pub use budgets::{
     GOSSIP_BURST, GOSSIP_PER_S, PEERS_MAX, REFUSED_BYTES, SESSIONS_BURST, SESSIONS_PER_S,
     WORK_BURST_BYTES, WORK_PER_S_BYTES,
 };
+pub use bundles::{BundleOut, EXPORTS_MAX, IMPORT_MAX_S, REFUSED_MAX};
 pub use documents::By;
 pub use error::NodeError;
 pub use exchange::Wanted;
@@ -159,6 +161,10 @@ pub struct Node {
     /// That a peer speaks another version of the sync protocol, in words.
     other_versions: Mutex<Option<String>>,
     traffic: Mutex<Traffic>,
+    /// Held while a bundle is taken in: one at a time.
+    bundles: Mutex<()>,
+    /// So many more bundles may be written at the same time.
+    bundles_out: Arc<Semaphore>,
     actor: [u8; 16],
     started_at_s: u64,
     /// After how many seconds without an answer of a peer a restored organisation goes on alone.
@@ -308,6 +314,8 @@ impl Node {
             room: Mutex::default(),
             other_versions: Mutex::default(),
             traffic: Mutex::default(),
+            bundles: Mutex::default(),
+            bundles_out: Arc::new(Semaphore::new(bundles::EXPORTS_MAX)),
             actor: crate::keys::random()?,
             started_at_s: now_s(),
             alone_after_s: AtomicU64::new(from_backup::ALONE_AFTER_S),

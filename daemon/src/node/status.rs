@@ -39,6 +39,8 @@ impl Node {
         let (documents, _) = self.replica().counts();
         let index = self.index.stats()?;
         let warnings = self.warnings(&receipts)?;
+        // Not below, where the replica's lock is held until all is put together.
+        let last_bundle = self.last_bundle()?;
         let networks = networks
             .into_iter()
             .map(|network| self.network_info(network, None))
@@ -68,6 +70,7 @@ impl Node {
             warnings,
             refused: lock(&self.refused).clone(),
             traffic: *lock(&self.traffic),
+            last_bundle,
         })
     }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use fingerpost_daemon::net::frames;
 use fingerpost_daemon::node::{By, now_s};
+use fingerpost_proto::api::UseTicket;
 use fingerpost_proto::charter::{Charter, FORMAT};
 use fingerpost_proto::sync::{Frame, VERSION};
 use fingerpost_proto::ticket::Ticket;
@@ -39,7 +40,12 @@ async fn a_ticket_works_while_its_maker_is_off() {
     let ticket = ticket_with_address_of(&site, &member).await;
     site.stop().await;
     let newcomer = Site::start("Late Lanes").await;
-    let charter = soon("the charter", newcomer.node().preview(&ticket)).await;
+    let request = UseTicket {
+        ticket: ticket.clone(),
+        accept_charter: false,
+        charter: None,
+    };
+    let charter = soon("the charter", newcomer.node().preview(&request)).await;
     assert_eq!(charter.unwrap().charter, "We take care.");
     let join = newcomer.node().join(newcomer.org, &ticket, true, by());
     let info = soon("joining", join).await.unwrap();

@@ -58,6 +58,9 @@ pub struct UseTicket {
     /// Whether the charter is accepted; joining needs `true`.
     #[serde(default)]
     pub accept_charter: bool,
+    /// The charter's line of a bundle, where no node of the network can be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charter: Option<String>,
 }
 
 /// What a ticket invites to.

@@ -4,8 +4,8 @@
 //! names an organisation or a network, the short form, or a name that only one of them has, will do.
 //! Times are seconds since 1970-01-01 UTC. Fields may be added in later versions; none changes meaning.
 //!
-//! Every request says `Host: fingerpost`, and one that changes something `Content-Type: application/json`: so
-//! that no page in a browser can make it. Anything else is refused with status 403.
+//! Every request says `Host: fingerpost`, and one that changes something `Content-Type: application/json`, or
+//! [`BUNDLE_TYPE`] for a bundle: so that no page in a browser can make it. Anything else is refused with status 403.
 //!
 //! | request | body | answer |
 //! |---|---|---|
@@ -40,6 +40,8 @@
 //! | `POST /v1/erase?org=` | [`Erase`] | [`Erased`] |
 //! | `GET /v1/export?text=&organisation=&area=&offset=` | | [`ExportPage`] |
 //! | `GET /v1/duplicates?org=` | | [`Duplicates`] |
+//! | `GET /v1/bundle?network=&since_s=` | | a bundle, as a stream |
+//! | `POST /v1/bundle` | a bundle, of the type [`BUNDLE_TYPE`] | [`ImportedBundle`] |
 //! | `GET /v1/doctor` | | [`Checkup`] |
 //! | `GET /metrics` | | text in the format of Prometheus |
 //! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |
@@ -92,6 +94,7 @@
 //! thing), 409 (refused as things stand), or 500 (this node's fault).
 
 mod board;
+mod bundle;
 mod digest;
 mod exchange;
 mod map;
@@ -109,6 +112,7 @@ use crate::ids::{NodeId, OrgId, RecordId};
 use crate::listing::Changes;
 
 pub use board::*;
+pub use bundle::*;
 pub use digest::*;
 pub use exchange::*;
 pub use map::*;
@@ -187,6 +191,9 @@ pub struct Status {
     /// What sync has carried since the start.
     #[serde(default)]
     pub traffic: Traffic,
+    /// The bundle that was imported last, if any was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_bundle: Option<LastBundle>,
 }
 
 /// What sync sessions have carried since the daemon started, as compressed on the wire.

@@ -144,6 +144,13 @@ impl<S: Storage> Replica<S> {
         Ok(items)
     }
 
+    /// Whether any undominated record of a document was issued at a moment or later.
+    pub(crate) fn is_issued_since(&self, key: &DocKey, since_s: u64) -> Read<bool, S> {
+        let entry = self.entry(key)?;
+        let mut records = entry.current.iter().map(|kept| kept.record.get());
+        Ok(records.any(|record| record.issued_at_s >= since_s))
+    }
+
     /// A departure as an item to send.
     ///
     /// # Errors

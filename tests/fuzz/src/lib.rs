@@ -17,6 +17,7 @@
     reason = "a target stops at what it did not expect; that is what it is for"
 )]
 
+mod bundles;
 mod carried;
 mod fixtures;
 mod node;
@@ -87,6 +88,7 @@ pub const TARGETS: &[Target] = &[
         carried::announcement,
         carried::announcement_seeds,
     ),
+    target("bundle", bundles::bundle, bundles::bundle_seeds).costs(10, 8 * 1024),
     target("card", states::card, states::card_seeds),
     target("listing", states::listing, states::listing_seeds),
     target("board", states::board, states::board_seeds),

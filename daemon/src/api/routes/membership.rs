@@ -108,7 +108,7 @@ say! {
 
 async fn preview(State(node): NodeState, bytes: Bytes) -> Answer<CharterView> {
     let request: UseTicket = body(&bytes)?;
-    Ok(Json(node.preview(&request.ticket).await?))
+    Ok(Json(node.preview(&request).await?))
 }
 
 async fn join(
@@ -119,9 +119,7 @@ async fn join(
 ) -> Answer<NetworkInfo> {
     let request: UseTicket = body(&bytes)?;
     let org = node.own_org(params.org.as_deref())?;
-    let joined = node
-        .join(org, &request.ticket, request.accept_charter, By::user(who)?)
-        .await?;
+    let joined = node.join_with(org, &request, By::user(who)?).await?;
     Ok(Json(joined))
 }
 

@@ -1,6 +1,7 @@
 //! The routes: each reads its input, calls the node, and answers in JSON.
 
 mod board;
+mod bundles;
 mod conflicts;
 mod exchange;
 mod membership;
@@ -56,6 +57,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .merge(operating::routes())
+        .merge(bundles::routes())
 }
 
 async fn unknown() -> ApiFailure {
