@@ -65,7 +65,7 @@ async fn watch(net: Net, mut events: mpsc::Receiver<NetEvent>, seen: Arc<Mutex<S
             NetEvent::Identified { node, addresses } => seen.identified.push((node, addresses)),
             NetEvent::Warning(text) => seen.warnings.push(text),
             NetEvent::DialFailed { node, reason } => seen.failed.push((node, reason)),
-            NetEvent::Found { .. } | NetEvent::Listening { .. } => {}
+            NetEvent::Found { .. } | NetEvent::Listening { .. } | NetEvent::AddressesChanged => {}
         }
     }
 }

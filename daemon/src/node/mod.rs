@@ -31,6 +31,7 @@ mod names;
 mod nodes;
 mod passes;
 mod public;
+mod reach;
 mod records;
 mod rekey;
 mod restore;

@@ -41,6 +41,9 @@
 //! | `GET /v1/export?text=&organisation=&area=&offset=` | | [`ExportPage`] |
 //! | `GET /v1/duplicates?org=` | | [`Duplicates`] |
 //! | `GET /v1/doctor` | | [`Checkup`] |
+//! | `GET /v1/peers` | | [`Peers`] |
+//! | `POST /v1/peers` | [`AddPeer`] | [`AddedPeer`] |
+//! | `POST /v1/ping` | [`Ping`] | [`Pinged`] |
 //! | `GET /metrics` | | text in the format of Prometheus |
 //! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |
 //! | `POST /v1/networks/preview` | [`UseTicket`] | [`CharterView`] |
@@ -99,6 +102,7 @@ mod matching;
 mod membership;
 mod nodes;
 mod operating;
+mod reach;
 mod search;
 
 use serde::{Deserialize, Serialize};
@@ -116,6 +120,7 @@ pub use matching::*;
 pub use membership::*;
 pub use nodes::*;
 pub use operating::*;
+pub use reach::*;
 pub use search::*;
 
 /// Version of the JSON documents that the command line prints.
@@ -168,6 +173,9 @@ pub struct Status {
     pub started_at_s: u64,
     /// Addresses at which it listens, with its peer id.
     pub addresses: Vec<String>,
+    /// Whether others can reach it.
+    #[serde(default)]
+    pub reachability: Reachability,
     /// The organisations that it holds.
     pub organisations: Vec<OrgStatus>,
     /// The networks that it takes part in.
@@ -198,6 +206,9 @@ pub struct Traffic {
     pub sent_bytes: u64,
     /// Bytes received.
     pub received_bytes: u64,
+    /// Of both, the bytes that went over a relay.
+    #[serde(default)]
+    pub relayed_bytes: u64,
 }
 
 /// An organisation of this node, and who holds its latest.
