@@ -85,7 +85,8 @@ fn lookup<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
 /// The full name of a setting that is given by it, or by its last part where no other has the same.
 fn full_name(key: &str) -> Result<&'static str, EditError> {
     let names = RULES.iter().map(|(name, _)| *name);
-    let is_meant = |name: &&str| *name == key || name.split_once('.').is_some_and(|(_, it)| it == key);
+    let is_meant =
+        |name: &&str| *name == key || name.split_once('.').is_some_and(|(_, it)| it == key);
     let meant: Vec<&'static str> = names.clone().filter(is_meant).collect();
     match meant.as_slice() {
         [one] => Ok(one),
@@ -119,7 +120,7 @@ fn read_value(key: &str, text: &str) -> Value {
 ///
 /// # Errors
 /// [`EditError`]; the text is not changed in part.
-pub fn change(
+fn change(
     text: &str,
     path: &Path,
     changes: &[(String, String)],
@@ -226,11 +227,21 @@ mod tests {
             text.replace("true", "false")
         );
         let with_relay = set(text, "network.relay", "true").unwrap();
-        assert!(with_relay.starts_with("# ours\n[network]\nmdns = true # the old office\nrelay = true\n"), "{with_relay}");
+        assert!(
+            with_relay
+                .starts_with("# ours\n[network]\nmdns = true # the old office\nrelay = true\n"),
+            "{with_relay}"
+        );
         let sample = set(Settings::sample(), "relay", "true").unwrap();
         assert!(Settings::parse(&sample).unwrap().network.relay);
-        assert_eq!(sample.lines().count(), Settings::sample().lines().count() + 1);
-        assert!(Settings::parse(&set("", "interval_s", "7").unwrap()).is_ok_and(|it| it.sync.interval_s == 7));
+        assert_eq!(
+            sample.lines().count(),
+            Settings::sample().lines().count() + 1
+        );
+        assert!(
+            Settings::parse(&set("", "interval_s", "7").unwrap())
+                .is_ok_and(|it| it.sync.interval_s == 7)
+        );
         let dotted = set("log.format = \"json\"\n", "format", "plain").unwrap();
         assert_eq!(dotted, "log.format = \"plain\"\n");
     }
@@ -256,10 +267,16 @@ mod tests {
         assert!(refused("max_connections", "7").contains("from 8 to 65535"));
         assert!(refused("relais", "true").contains("network.relay"));
         let ambiguous = refused("port", "1");
-        assert!(ambiguous.contains("metrics.port, public_api.port"), "{ambiguous}");
+        assert!(
+            ambiguous.contains("metrics.port, public_api.port"),
+            "{ambiguous}"
+        );
         let broken = set("[network]\nmdns = 3\n", "relay", "true").unwrap_err();
         assert!(broken.to_string().contains("line 2"), "{broken}");
-        assert!(set("[network]\nmdns = 3\n", "mdns", "true").is_ok(), "it mends it");
+        assert!(
+            set("[network]\nmdns = 3\n", "mdns", "true").is_ok(),
+            "it mends it"
+        );
         assert!(set("[network\n", "mdns", "true").is_err());
         assert!(set("network = 3\n", "mdns", "true").is_err());
     }
@@ -271,7 +288,10 @@ mod tests {
         let changes = [("relay".to_owned(), "true".to_owned())];
         let now = change_file(&path, &changes).unwrap();
         assert_eq!(now.len(), 1);
-        assert_eq!((now[0].key.as_str(), now[0].value.as_str()), ("network.relay", "true"));
+        assert_eq!(
+            (now[0].key.as_str(), now[0].value.as_str()),
+            ("network.relay", "true")
+        );
         assert!(!now[0].is_default);
         fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
         let back = [("relay".to_owned(), "false".to_owned())];
@@ -290,7 +310,10 @@ mod tests {
         assert!(all(&settings).iter().all(|it| it.is_default));
         assert_eq!(all(&settings).len(), RULES.len());
         settings.network.relay = true;
-        let changed: Vec<Setting> = all(&settings).into_iter().filter(|it| !it.is_default).collect();
+        let changed: Vec<Setting> = all(&settings)
+            .into_iter()
+            .filter(|it| !it.is_default)
+            .collect();
         assert_eq!(changed.len(), 1);
         assert_eq!(changed[0].key, "network.relay");
     }

@@ -229,7 +229,11 @@ mod tests {
             assert!(count(&chosen, &all, |it| it.is_connected) >= limits::CONNECT_NODES - 11);
             drawn.extend(chosen.into_iter().filter(|it| !kept.contains(it)));
         }
-        assert!(drawn.len() > 20, "the draw reaches everybody: {}", drawn.len());
+        assert!(
+            drawn.len() > 20,
+            "the draw reaches everybody: {}",
+            drawn.len()
+        );
         let other = choose(&NodeId::from_bytes([8; 32]), &all, &[0; 32]);
         assert_ne!(kept, other, "each node has an order of its own");
         for it in &mut all {

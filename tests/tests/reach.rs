@@ -17,18 +17,27 @@ use fingerpost_tests::netns::{Hosts, Link, Nat};
 use fingerpost_tests::process::Node;
 use serde_json::Value;
 use site::{
-    HOME_LINE, HOME_RATE, PATIENCE, documents, hold_listings, join, meet, path_to, settings, shared,
-    start, wait_for_path,
+    HOME_LINE, HOME_RATE, PATIENCE, documents, hold_listings, join, meet, path_to, settings,
+    shared, start, wait_for_path,
 };
 
 /// The relay in the first host's namespace, and two nodes behind routers of a kind, all members of one network.
-fn behind_routers(hosts: &mut Hosts, dir: &std::path::Path, nat: Nat) -> Result<Option<[Node; 3]>, Fail> {
+fn behind_routers(
+    hosts: &mut Hosts,
+    dir: &std::path::Path,
+    nat: Nat,
+) -> Result<Option<[Node; 3]>, Fail> {
     let mut nodes = vec![start(&hosts.namespace(0), dir, "relay", true)?];
     for host in [1, 2] {
         let Some(router) = hosts.add_router(host, nat)? else {
             return Ok(None);
         };
-        nodes.push(start(router.inside(), dir, &format!("office{host}"), false)?);
+        nodes.push(start(
+            router.inside(),
+            dir,
+            &format!("office{host}"),
+            false,
+        )?);
     }
     meet(&nodes, "Everybody")?;
     Ok(<[Node; 3]>::try_from(nodes).ok())
@@ -82,7 +91,13 @@ fn offices_behind_home_routers_meet_at_a_relay_and_go_on_without_it() -> Result<
     assert_eq!(reached(relay)?["relaying"]["circuits_begun"], begun);
     assert_eq!(ok(one, &["status"])?["traffic"]["relayed_bytes"], relayed);
     let pinged = ok(one, &["ping", "office2"])?;
-    assert_eq!(pinged["nodes"][0]["round_trips_us"].as_array().map(Vec::len), Some(5), "{pinged}");
+    assert_eq!(
+        pinged["nodes"][0]["round_trips_us"]
+            .as_array()
+            .map(Vec::len),
+        Some(5),
+        "{pinged}"
+    );
     assert_eq!(one.cli(&["ping", "nobody"])?.code, Some(4));
     check_logs(&nodes)?;
     stop_all(&mut nodes)
@@ -105,11 +120,19 @@ fn offices_whose_routers_cannot_be_punched_stay_on_the_relay_and_still_join() ->
     hold_listings(holder, &data, "Listings")?;
     let begun = Instant::now();
     join(newcomer, "office2", holder, "Listings")?;
-    newcomer.wait_for(&["status"], PATIENCE, |it| documents(it) >= documents_of(holder))?;
-    println!("joined over the relay in {:.1} s", begun.elapsed().as_secs_f64());
+    newcomer.wait_for(&["status"], PATIENCE, |it| {
+        documents(it) >= documents_of(holder)
+    })?;
+    println!(
+        "joined over the relay in {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
     let status = ok(newcomer, &["status"])?;
     assert_eq!(status["lacking"]["states"], 0, "{status}");
-    assert!(status["traffic"]["relayed_bytes"].as_u64() > Some(300_000), "{status}");
+    assert!(
+        status["traffic"]["relayed_bytes"].as_u64() > Some(300_000),
+        "{status}"
+    );
     assert_eq!(path_to(newcomer, "office1")?, "relayed");
     assert!(
         documents(&ok(relay, &["status"])?) < 10,
@@ -136,7 +159,10 @@ fn a_router_that_lets_calls_in_makes_a_node_reached_directly() -> Result<(), Fai
         let said = wait_until_reached(office, "direct")?;
         let outside = format!("/ip4/{}/", hosts.address(host));
         let told = said["addresses"].to_string();
-        assert!(told.contains(&outside), "others are told the address outside: {said}");
+        assert!(
+            told.contains(&outside),
+            "others are told the address outside: {said}"
+        );
         assert!(!told.contains("p2p-circuit"), "and no relay's: {said}");
     }
     wait_for_path(&nodes[1], "office2", &["tcp", "quic"])?;
@@ -206,9 +232,16 @@ fn a_relay_that_dies_within_a_join_costs_nothing_that_had_arrived() -> Result<()
     println!(
         "cut at {at_half} of {whole} documents; the rest came within {:.1} s over {}; {bytes} bytes in all, {control_bytes} without a cut",
         begun.elapsed().as_secs_f64(),
-        if dies == 0 { "the second relay" } else { "the first relay" },
+        if dies == 0 {
+            "the second relay"
+        } else {
+            "the first relay"
+        },
     );
-    assert!(at_half < whole, "the join was over before the relay was killed");
+    assert!(
+        at_half < whole,
+        "the join was over before the relay was killed"
+    );
     assert!(
         bytes < control_bytes + control_bytes / 3,
         "what had arrived was sent again: {bytes}, without a cut {control_bytes}"
@@ -220,7 +253,9 @@ fn a_relay_that_dies_within_a_join_costs_nothing_that_had_arrived() -> Result<()
 
 fn received(node: &Node) -> Result<u64, Fail> {
     let status = ok(node, &["status"])?;
-    Ok(status["traffic"]["received_bytes"].as_u64().unwrap_or_default())
+    Ok(status["traffic"]["received_bytes"]
+        .as_u64()
+        .unwrap_or_default())
 }
 
 /// Waits until no exchange adds to what a node has received that is more than a look whether there is news.
@@ -278,13 +313,19 @@ fn whoever_was_off_while_all_others_moved_comes_back_through_one_of_them() -> Re
     assert!(alone.to_string().contains("No connection"), "{alone}");
     let nobody = back.cli(&["peers", "add", "203.0.113.250:7787"])?;
     assert_eq!(nobody.code, Some(1), "{}", nobody.stderr);
-    assert!(nobody.stderr.contains("nobody answered"), "{}", nobody.stderr);
+    assert!(
+        nobody.stderr.contains("nobody answered"),
+        "{}",
+        nobody.stderr
+    );
     let typed = format!("{}:7787", addresses[2]);
     let added = ok(back, &["peers", "add", &typed])?;
     assert_eq!(added["organisations"][0]["name"], "office2", "{added}");
     back.wait_for(&["peers"], PATIENCE, |it| connected(it, COUNT - 1))
         .map_err(|error| Fail::new(format!("{error}\n{}", back.log())))?;
-    back.wait_for(&["search", "New while away"], PATIENCE, |page| page["total"] == 1)?;
+    back.wait_for(&["search", "New while away"], PATIENCE, |page| {
+        page["total"] == 1
+    })?;
     check_logs(&nodes)?;
     stop_all(&mut nodes)
 }
@@ -312,7 +353,10 @@ fn a_large_network_on_home_lines_stays_quiet_and_within_its_bounds() -> Result<(
     for (host, node) in nodes.iter().enumerate() {
         let name = format!("office{host}");
         ok(node, &["org", "create", "--name", &name])?;
-        ok(node, &["service", "add", &format!("name=Service of {name}")])?;
+        ok(
+            node,
+            &["service", "add", &format!("name=Service of {name}")],
+        )?;
     }
     site::meet_at_the_first(&nodes, "Large")?;
     hosts.set_links(count + 1, HOME_LINE);
@@ -320,8 +364,10 @@ fn a_large_network_on_home_lines_stays_quiet_and_within_its_bounds() -> Result<(
         hosts.set_rate(host, HOME_RATE);
     }
     for node in &nodes {
-        node.wait_for(&["status"], PATIENCE, |it| it["networks"][0]["members"] == count)
-            .map_err(|error| Fail::new(format!("{error}\n{}", node.log())))?;
+        node.wait_for(&["status"], PATIENCE, |it| {
+            it["networks"][0]["members"] == count
+        })
+        .map_err(|error| Fail::new(format!("{error}\n{}", node.log())))?;
     }
     let most = usize::try_from(site::CONNECTED_MAX)?;
     let held = |it: &Value| {
@@ -375,7 +421,9 @@ fn a_line_that_is_good_again_is_used_at_once() -> Result<(), Fail> {
     hosts.set_links(2, Link::default());
     wait_for_path(&nodes[0], "other", &["tcp", "quic"])?;
     ok(&nodes[1], &["service", "add", "name=After the move"])?;
-    nodes[0].wait_for(&["search", "After the move"], PATIENCE, |page| page["total"] == 1)?;
+    nodes[0].wait_for(&["search", "After the move"], PATIENCE, |page| {
+        page["total"] == 1
+    })?;
     check_logs(&nodes)?;
     stop_all(&mut nodes)
 }

@@ -46,7 +46,9 @@ pub(crate) async fn run(config: Config, context: &Context) -> Result<(), CliErro
             let settings = Settings::load(&home.config()).map_err(|it| refused(&it.into()))?;
             let settings = all_settings(&settings);
             let shown = Shown { file, settings };
-            context.output.emit(&shown, |shown| in_words(shown, context))
+            context
+                .output
+                .emit(&shown, |shown| in_words(shown, context))
         }
         Config::Set { changes } => {
             let changes = changes.iter().map(|it| read(it));
@@ -77,7 +79,9 @@ fn read(text: &str) -> Result<(String, String), CliError> {
 fn refused(error: &EditError) -> CliError {
     CliError::Refused {
         message: error.to_string(),
-        hint: "All settings and what they may be: fingerpost config show, fingerpostd --sample-config".to_owned(),
+        hint:
+            "All settings and what they may be: fingerpost config show, fingerpostd --sample-config"
+                .to_owned(),
     }
 }
 
@@ -86,7 +90,11 @@ fn in_words(shown: &Shown, context: &Context) -> String {
         let note = if it.is_default { "" } else { "changed" };
         [it.key.clone(), it.value.clone(), note.to_owned()]
     };
-    table(&context.output, ["setting", "value", ""], shown.settings.iter().map(row))
+    table(
+        &context.output,
+        ["setting", "value", ""],
+        shown.settings.iter().map(row),
+    )
 }
 
 fn told(changed: &Changed) -> String {

@@ -24,7 +24,10 @@ pub(crate) async fn run(ping: Ping, context: &Context) -> Result<(), CliError> {
         org: ping.organisation,
         times: usize::from(ping.count),
     };
-    let pinged: Pinged = context.client.post(&Target::new(&["ping"]), &request).await?;
+    let pinged: Pinged = context
+        .client
+        .post(&Target::new(&["ping"]), &request)
+        .await?;
     context.output.emit(&pinged, in_words)?;
     let is_reached = |node: &PingedNode| !node.round_trips_us.is_empty();
     match pinged.nodes.iter().any(is_reached) {
@@ -44,7 +47,11 @@ pub(crate) async fn run(ping: Ping, context: &Context) -> Result<(), CliError> {
 fn in_words(pinged: &Pinged) -> String {
     let lines = pinged.nodes.iter().map(|node| {
         let path = path_in_words(node.path, node.via.as_ref(), false);
-        let of = format!("{} ({}), {path}:", one_line(&pinged.organisation.name), node.node.short());
+        let of = format!(
+            "{} ({}), {path}:",
+            one_line(&pinged.organisation.name),
+            node.node.short()
+        );
         match (&node.error, summary(&node.round_trips_us)) {
             (None, Some(summary)) => {
                 let each = node.round_trips_us.iter().map(|it| milliseconds(*it));

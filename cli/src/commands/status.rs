@@ -25,7 +25,11 @@ fn in_words(status: &Status, context: &Context, now_s: u64) -> String {
     }
     section(&mut text, "Organisations", &organisations(status, now_s));
     section(&mut text, "Networks", &networks(status, now_s));
-    section(&mut text, "Reached by others", &reached(&status.reachability));
+    section(
+        &mut text,
+        "Reached by others",
+        &reached(&status.reachability),
+    );
     section(&mut text, "Other nodes", &peers(status, context, now_s));
     section(&mut text, "Lacking", &lacking(&status.lacking));
     section(&mut text, "This node", &this_node(status, context, now_s));

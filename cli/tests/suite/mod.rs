@@ -101,7 +101,11 @@ pub(crate) const COMMANDS: &[(&[&str], &str, &str)] = &[
         "POST /v1/peers",
         r#"{"address":"192.0.2.7:7787"}"#,
     ),
-    (&["ping", "Aid"], "POST /v1/ping", r#"{"org":"Aid","times":5}"#),
+    (
+        &["ping", "Aid"],
+        "POST /v1/ping",
+        r#"{"org":"Aid","times":5}"#,
+    ),
     (
         &["waiting", "--network", "North West"],
         "GET /v1/waiting?network=North%20West",

@@ -17,7 +17,12 @@ fn each_node_is_listed_with_the_way_to_it() {
     has(lines[0], &["path", "round trip", "it lacks", "we lack"]);
     has(
         lines[1],
-        &["relayed by Crèche [31mAid2J 5", "41.2 ms", "never", "nothing"],
+        &[
+            "relayed by Crèche [31mAid2J 5",
+            "41.2 ms",
+            "never",
+            "nothing",
+        ],
     );
     has(lines[2], &["direct, QUIC, local network"]);
     has(lines[3], &["not connected"]);
@@ -26,10 +31,19 @@ fn each_node_is_listed_with_the_way_to_it() {
     assert_eq!(listed["peers"][0]["round_trip_us"], 41_250);
 
     let address = ["peers", "add", "node.example.org:7787"];
-    has(&done(&fake, &address).0, &["Connected with the node of", "/dns/node.example.org"]);
-    assert_eq!(last_body(&fake), json!({"address": "node.example.org:7787"}));
+    has(
+        &done(&fake, &address).0,
+        &["Connected with the node of", "/dns/node.example.org"],
+    );
+    assert_eq!(
+        last_body(&fake),
+        json!({"address": "node.example.org:7787"})
+    );
     let nobody = Fake::new(|_| (200, br#"{"peers": []}"#.to_vec()));
-    has(&done(&nobody, &["peers"]).0, &["fingerpost join TICKET", "peers add ADDRESS"]);
+    has(
+        &done(&nobody, &["peers"]).0,
+        &["fingerpost join TICKET", "peers add ADDRESS"],
+    );
 }
 
 #[test]
@@ -83,14 +97,34 @@ fn settings_are_shown_and_changed_with_their_comments() {
     let file = fake.home().join("config.toml");
     fs::write(&file, "[network]\nmdns = false # too noisy\n").unwrap();
     let (data, _) = done(&fake, &["config", "show"]);
-    let line = |name: &str| data.lines().find(|it| it.starts_with(name)).unwrap_or_default();
+    let line = |name: &str| {
+        data.lines()
+            .find(|it| it.starts_with(name))
+            .unwrap_or_default()
+    };
     has(line("network.mdns"), &["false", "changed"]);
     assert!(!line("network.relay").contains("changed"), "{data}");
 
-    let (data, _) = done(&fake, &["config", "set", "relay=true", "sync.interval_s=30"]);
-    has(&data, &["network.relay = true", "sync.interval_s = 30", "Restart the daemon"]);
+    let (data, _) = done(
+        &fake,
+        &["config", "set", "relay=true", "sync.interval_s=30"],
+    );
+    has(
+        &data,
+        &[
+            "network.relay = true",
+            "sync.interval_s = 30",
+            "Restart the daemon",
+        ],
+    );
     let text = fs::read_to_string(&file).unwrap();
-    has(&text, &["mdns = false # too noisy\nrelay = true\n", "interval_s = 30"]);
+    has(
+        &text,
+        &[
+            "mdns = false # too noisy\nrelay = true\n",
+            "interval_s = 30",
+        ],
+    );
     let shown = document(&fake, &["config", "show"]);
     let relay = shown["settings"].as_array().unwrap().iter();
     let mut relay = relay.filter(|it| it["key"] == "network.relay");
@@ -110,6 +144,9 @@ fn settings_are_shown_and_changed_with_their_comments() {
 
     // No daemon need run for it.
     let home = tempfile::tempdir().unwrap();
-    let (data, _) = streams(&run_in(home.path(), &["config", "set", "relay=true"], b""), 0);
+    let (data, _) = streams(
+        &run_in(home.path(), &["config", "set", "relay=true"], b""),
+        0,
+    );
     has(&data, &["when the daemon starts"]);
 }

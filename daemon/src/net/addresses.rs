@@ -27,11 +27,7 @@ pub fn is_public_address(text: &str) -> bool {
 fn is_public_ip4(ip: Ipv4Addr) -> bool {
     // What carriers use between themselves and their customers (RFC 6598).
     let is_shared = matches!(ip.octets(), [100, second, ..] if second & 0xc0 == 64);
-    !(ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_unspecified()
-        || is_shared)
+    !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || is_shared)
 }
 
 fn is_public_ip6(ip: Ipv6Addr) -> bool {
@@ -62,7 +58,11 @@ pub fn read_address(text: &str) -> Result<(Option<NodeId>, String), NetError> {
     let address = peers::parse_address(&written).map_err(|_| NetError::Address {
         address: text.chars().take(200).collect(),
     })?;
-    let named = match written.parse::<Multiaddr>().ok().and_then(|it| it.iter().last().map(Protocol::acquire)) {
+    let named = match written
+        .parse::<Multiaddr>()
+        .ok()
+        .and_then(|it| it.iter().last().map(Protocol::acquire))
+    {
         Some(Protocol::P2p(peer)) => peers::node_id(&peer),
         _ => None,
     };
@@ -167,26 +167,53 @@ mod tests {
             ("192.0.2.7:7787", "/ip4/192.0.2.7/tcp/7787"),
             ("[2001:db8::7]:7787", "/ip6/2001:db8::7/tcp/7787"),
             ("node.example.org:7787 ", "/dns/node.example.org/tcp/7787"),
-            ("/ip4/192.0.2.7/udp/1/quic-v1", "/ip4/192.0.2.7/udp/1/quic-v1"),
+            (
+                "/ip4/192.0.2.7/udp/1/quic-v1",
+                "/ip4/192.0.2.7/udp/1/quic-v1",
+            ),
         ] {
             assert_eq!(read_address(typed).unwrap(), (None, address.to_owned()));
         }
         let with_node = format!("/ip4/192.0.2.7/tcp/1/p2p/{peer}");
         let read = read_address(&with_node).unwrap();
-        assert_eq!(read, (peers::node_id(&peer), "/ip4/192.0.2.7/tcp/1".to_owned()));
-        for wrong in ["", "node.example.org", "192.0.2.7:port", "/ip4/192.0.2.7:7787", "a:b:c"] {
+        assert_eq!(
+            read,
+            (peers::node_id(&peer), "/ip4/192.0.2.7/tcp/1".to_owned())
+        );
+        for wrong in [
+            "",
+            "node.example.org",
+            "192.0.2.7:port",
+            "/ip4/192.0.2.7:7787",
+            "a:b:c",
+        ] {
             let error = read_address(wrong);
-            assert!(matches!(error, Err(NetError::Address { .. })), "{wrong}: {error:?}");
+            assert!(
+                matches!(error, Err(NetError::Address { .. })),
+                "{wrong}: {error:?}"
+            );
         }
     }
 
     #[test]
     fn neighbours_share_a_range() {
         let range = |text: &str| range_of(&address(text));
-        assert_eq!(range("/ip4/203.0.113.9/tcp/1"), range("/ip4/203.0.1.1/tcp/2"));
-        assert_ne!(range("/ip4/203.0.113.9/tcp/1"), range("/ip4/203.1.113.9/tcp/1"));
-        assert_eq!(range("/ip6/2001:db8:1::1/tcp/1"), range("/ip6/2001:db8:2::1/tcp/1"));
-        assert_ne!(range("/ip6/2001:db8::1/tcp/1"), range("/ip6/2001:db9::1/tcp/1"));
+        assert_eq!(
+            range("/ip4/203.0.113.9/tcp/1"),
+            range("/ip4/203.0.1.1/tcp/2")
+        );
+        assert_ne!(
+            range("/ip4/203.0.113.9/tcp/1"),
+            range("/ip4/203.1.113.9/tcp/1")
+        );
+        assert_eq!(
+            range("/ip6/2001:db8:1::1/tcp/1"),
+            range("/ip6/2001:db8:2::1/tcp/1")
+        );
+        assert_ne!(
+            range("/ip6/2001:db8::1/tcp/1"),
+            range("/ip6/2001:db9::1/tcp/1")
+        );
         assert_ne!(range("/ip6/0:1::1/tcp/1"), range("/ip4/0.1.0.1/tcp/1"));
         assert_eq!(range("/dns/node.example.org/tcp/1"), None);
         let texts = ["/ip4/192.168.1.2/tcp/1", "/ip4/203.0.113.9/tcp/1"].map(str::to_owned);

@@ -337,7 +337,9 @@ impl Net {
             }
         }
         match took.is_empty() {
-            true => Err(NetError::NotSent("the other node did not answer".to_owned())),
+            true => Err(NetError::NotSent(
+                "the other node did not answer".to_owned(),
+            )),
             false => Ok(took),
         }
     }

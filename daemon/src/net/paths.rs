@@ -8,13 +8,15 @@ use fingerpost_proto::ids::NodeId;
 use fingerpost_proto::limits;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::ConnectionId;
+use libp2p::swarm::behaviour::NewExternalAddrCandidate;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, relay};
 
 use super::calls::jitter;
 use super::{NetEvent, Task};
 use crate::net::addresses::{is_public, is_relayed};
+use crate::net::dropped::Dropped;
 use crate::net::peers::{self, Link};
 use crate::net::reach::Candidate;
 
@@ -82,7 +84,10 @@ impl Task {
         let view = self.shared.view();
         let candidates = self.reach.offers().filter_map(|node| {
             let is_members = members.holds(&peers::peer_id(node)?);
-            let called = view.links(node).iter().rfind(|it| it.outbound && !it.is_relayed());
+            let called = view
+                .links(node)
+                .iter()
+                .rfind(|it| it.outbound && !it.is_relayed());
             let address = called.filter(|_| is_members)?.address.clone();
             Some(Candidate {
                 relay: *node,
@@ -91,7 +96,8 @@ impl Task {
         });
         let candidates = candidates.collect();
         drop(view);
-        let Some(Candidate { relay, address }) = self.reach.choose(candidates, now, jitter()) else {
+        let Some(Candidate { relay, address }) = self.reach.choose(candidates, now, jitter())
+        else {
             return;
         };
         let Some(peer) = peers::peer_id(&relay) else {
@@ -135,6 +141,35 @@ impl Task {
             view.relayed = places;
             drop(view);
             self.emit(NetEvent::AddressesChanged);
+        }
+    }
+
+    /// Others see this node under an address, over the transport that they are connected by. A router that keeps the port
+    /// of one keeps that of the other: both are tried, or the two sides of a hole would call at different ones.
+    pub(super) fn on_candidate(&mut self, seen: &Multiaddr) {
+        let Some(host) = seen.iter().next().filter(|_| !is_relayed(seen)) else {
+            return;
+        };
+        let view = self.shared.view();
+        let is_same = |it: &&Multiaddr| {
+            matches!(
+                (it.iter().next(), &host),
+                (Some(Protocol::Ip4(_)), Protocol::Ip4(_))
+                    | (Some(Protocol::Ip6(_)), Protocol::Ip6(_))
+            )
+        };
+        let listening = view.listen.iter().filter(is_same);
+        let others = listening.filter_map(|it| it.replace(0, |_| Some(host.clone())));
+        let mut others: Vec<Multiaddr> = others.filter(|it| it != seen).collect();
+        drop(view);
+        others.sort();
+        others.dedup();
+        let behaviour = self.swarm.behaviour_mut();
+        for addr in &others {
+            let candidate =
+                || FromSwarm::NewExternalAddrCandidate(NewExternalAddrCandidate { addr });
+            behaviour.asking.on_swarm_event(candidate());
+            behaviour.punching.on_swarm_event(candidate());
         }
     }
 
@@ -240,6 +275,10 @@ impl Task {
                     self.circuits.swap_remove(at);
                 }
             }
+            relay::Event::ReservationReqDenied { .. } => {
+                self.shared.dropped.add(Dropped::Reservation);
+            }
+            relay::Event::CircuitReqDenied { .. } => self.shared.dropped.add(Dropped::Circuit),
             _ => {}
         }
         view.relaying.places = self.guests.len();
@@ -327,7 +366,11 @@ impl Task {
             let links = view.links(node);
             !links.is_empty() && links.iter().all(Link::is_relayed)
         };
-        let nodes: Vec<NodeId> = view.connected().into_iter().filter(is_relayed_only).collect();
+        let nodes: Vec<NodeId> = view
+            .connected()
+            .into_iter()
+            .filter(is_relayed_only)
+            .collect();
         drop(view);
         for node in nodes {
             let mut addresses = self.wanted.addresses(&node);

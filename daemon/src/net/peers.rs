@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use fingerpost_proto::ids::NodeId;
-use libp2p::identity::{PublicKey, ed25519};
 use libp2p::core::ConnectedPoint;
+use libp2p::identity::{PublicKey, ed25519};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
@@ -181,11 +181,7 @@ pub(super) struct View {
 
 impl View {
     /// Notes a connection; whether it is the first with that node.
-    pub(super) fn add_link(
-        &mut self,
-        node: NodeId,
-        link: Link,
-    ) -> bool {
+    pub(super) fn add_link(&mut self, node: NodeId, link: Link) -> bool {
         let entry = self.peers.entry(node).or_insert_with(|| Entry {
             links: Vec::new(),
             since: Instant::now(),

@@ -228,10 +228,17 @@ mod tests {
         let mut reach = Reach::default();
         assert!(!reach.is_seeking(now), "nobody is connected");
         reach.on_connected(now);
-        assert!(!reach.is_seeking(now), "others may still say that they can call");
+        assert!(
+            !reach.is_seeking(now),
+            "others may still say that they can call"
+        );
         now += SETTLE;
         assert!(reach.is_seeking(now));
-        let all = [at(1, "203.0.113.1"), at(2, "203.0.113.2"), at(3, "198.51.100.1")];
+        let all = [
+            at(1, "203.0.113.1"),
+            at(2, "203.0.113.2"),
+            at(3, "198.51.100.1"),
+        ];
         assert_eq!(chosen(&reach, &all, now, 4), Some(2));
         assert_eq!(chosen(&reach, &[], now, 4), None);
         let listener = ListenerId::next();
@@ -243,7 +250,11 @@ mod tests {
         for entropy in 0..9 {
             assert_eq!(chosen(&reach, &all, now, entropy), Some(3));
         }
-        assert_eq!(chosen(&reach, &all[..2], now, 7), Some(1), "better than none");
+        assert_eq!(
+            chosen(&reach, &all[..2], now, 7),
+            Some(1),
+            "better than none"
+        );
         assert!(reach.is_seeking(now));
         reach.on_asked(node(3), ListenerId::next(), now);
         assert!(!reach.is_seeking(now));

@@ -54,9 +54,9 @@ pub(super) fn behaviour(own: PeerId, members: Members) -> relay::Behaviour {
         // libp2p lets in one more than it is told.
         max_reservations_per_peer: RESERVATIONS_PER_NODE_MAX - 1,
         reservation_duration: RESERVED_FOR,
-        reservation_rate_limiters: vec![Box::new(move |peer: PeerId, _: &Multiaddr, _: Instant| {
-            members.holds(&peer)
-        })],
+        reservation_rate_limiters: vec![Box::new(
+            move |peer: PeerId, _: &Multiaddr, _: Instant| members.holds(&peer),
+        )],
         max_circuits: CIRCUITS_MAX,
         max_circuits_per_peer: CIRCUITS_PER_NODE_MAX - 1,
         max_circuit_duration: CIRCUIT_FOR,

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{self, MessageAcceptance, PublishError, TopicHash};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, relay, upnp};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, relay};
 use tokio::sync::mpsc;
 
 use super::dropped::Dropped;
@@ -381,6 +381,7 @@ impl Task {
                     self.emit(NetEvent::AddressesChanged);
                 }
             }
+            SwarmEvent::NewExternalAddrCandidate { address } => self.on_candidate(&address),
             SwarmEvent::ExternalAddrConfirmed { address } => self.on_external(address),
             SwarmEvent::ExternalAddrExpired { address } => self.on_external_lost(address),
             SwarmEvent::ListenerClosed { listener_id, .. } if self.on_place_lost(listener_id) => {}
@@ -489,12 +490,9 @@ impl Task {
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_found(found),
             BehaviourEvent::Mdns(mdns::Event::Expired(_)) => {}
             BehaviourEvent::Relay(event) => self.on_relay_event(&event),
-            BehaviourEvent::Upnp(upnp::Event::GatewayNotFound | upnp::Event::NonRoutableGateway) => {
-                tracing::debug!("no router here lets calls through when it is asked");
-            }
             BehaviourEvent::Punching(event) => {
-                let node = peers::node_id(&event.remote_peer_id);
-                tracing::debug!(?node, "a direct way was sought: {:?}", event.result.is_ok());
+                let found = event.result.is_ok();
+                tracing::debug!(peer = %event.remote_peer_id, found, "a direct way was sought");
             }
             // What comes of them is an address that others can call, or none.
             BehaviourEvent::Upnp(_)

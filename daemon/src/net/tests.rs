@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 
 #[path = "guard_tests.rs"]
 mod guard;
+#[path = "relay_tests.rs"]
+mod relay;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -217,7 +217,9 @@ impl Node {
             // A member with an address of its own is called as soon as others run.
             (Some(_), Way::Outward) if count > 0 && reach.relaying.is_none() => ok(
                 "reachability",
-                format!("{count} address(es) can be called from outside; nobody has since the start"),
+                format!(
+                    "{count} address(es) can be called from outside; nobody has since the start"
+                ),
             ),
             (Some(advice), _) => warning("reachability", said, advice),
             (None, _) => ok("reachability", said),

@@ -271,7 +271,10 @@ impl Node {
         }
         let connected = until_some(|| net.is_connected(&node).then_some(())).await;
         let asked = match connected {
-            Some(()) => net.ping(node, times).await.map_err(|error| error.to_string()),
+            Some(()) => net
+                .ping(node, times)
+                .await
+                .map_err(|error| error.to_string()),
             None => Err(format!(
                 "it did not answer at any known address within {} seconds",
                 ANSWER_MAX.as_secs()

@@ -218,7 +218,12 @@ impl Node {
         let met = |nodes: &Vec<NodeId>| nodes.iter().any(|node| receipts.contains_key(node));
         Lacking {
             states,
-            listings: named(members.keys().filter(|org| !has_listing(&replica, org)).collect()),
+            listings: named(
+                members
+                    .keys()
+                    .filter(|org| !has_listing(&replica, org))
+                    .collect(),
+            ),
             never_met: named(
                 members
                     .iter()

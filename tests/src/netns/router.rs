@@ -39,7 +39,9 @@ impl Hosts {
         let inside = format!("{outside}-inside");
         self.add_namespace(&inside)?;
         let lan = |last: u8| format!("192.168.{}.{last}", host + 1);
-        let pair = ["-n", &outside, "link", "add", "lan", "mtu", MTU, "type", "veth"];
+        let pair = [
+            "-n", &outside, "link", "add", "lan", "mtu", MTU, "type", "veth",
+        ];
         let other = ["peer", "name", "eth0", "mtu", MTU, "netns", &inside];
         ip(&[&pair[..], &other].concat())?;
         for (place, device, last) in [(&outside, "lan", 1), (&inside, "eth0", 2)] {

@@ -134,7 +134,13 @@ impl Wire {
 
     /// When a frame of a host, numbered from 1, is on its way; `free_at` is when the one before it was. `None` when it
     /// would wait for too long.
-    fn departs(&self, from: u8, size: usize, now: Instant, free_at: &mut Instant) -> Option<Instant> {
+    fn departs(
+        &self,
+        from: u8,
+        size: usize,
+        now: Instant,
+        free_at: &mut Instant,
+    ) -> Option<Instant> {
         let rates = self.rates.lock().ok()?;
         let rate = rates.get(usize::from(from - 1)).copied().unwrap_or(0);
         let begins = now.max(*free_at);
@@ -380,7 +386,11 @@ mod tests {
             assert_eq!(wire.departs(1, 1250, now, &mut free_at), Some(at));
         }
         wire.departs(1, 1250, now, &mut free_at);
-        assert_eq!(wire.departs(1, 1250, now, &mut free_at), None, "the queue is full");
+        assert_eq!(
+            wire.departs(1, 1250, now, &mut free_at),
+            None,
+            "the queue is full"
+        );
         let later = now + Duration::from_secs(9);
         let at = later + Duration::from_millis(10);
         assert_eq!(wire.departs(1, 1250, later, &mut free_at), Some(at));

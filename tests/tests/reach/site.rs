@@ -57,7 +57,11 @@ format = \"plain\"
 
 /// A node in a namespace, with an organisation of the same name.
 pub fn start(namespace: &str, dir: &Path, name: &str, relay: bool) -> Result<Node, Fail> {
-    let node = Node::start_in(namespace, &dir.join(name.replace(' ', "-")), &settings(relay))?;
+    let node = Node::start_in(
+        namespace,
+        &dir.join(name.replace(' ', "-")),
+        &settings(relay),
+    )?;
     ok(&node, &["org", "create", "--name", name])?;
     Ok(node)
 }
@@ -108,12 +112,23 @@ pub fn hold_listings(node: &Node, data: &Path, network: &str) -> Result<(), Fail
         .collect();
     files.sort();
     assert_eq!(files.len(), 46, "all listings are there");
-    let name = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |path: &PathBuf| {
+        path.file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
     let mut founders = Vec::new();
     for path in &files {
         let created = ok(node, &["org", "create", "--name", &name(path)])?;
         founders.push(created["id"].as_str().unwrap_or_default().to_owned());
-        let ran = node.cli(&["--org", &name(path), "listing", "import", &path.display().to_string()])?;
+        let ran = node.cli(&[
+            "--org",
+            &name(path),
+            "listing",
+            "import",
+            &path.display().to_string(),
+        ])?;
         // Some rows of the real data are left out, and named.
         if !matches!(ran.code, Some(0 | 5)) {
             return Err(Fail::new(ran.stderr));
@@ -158,7 +173,9 @@ pub fn documents(status: &Value) -> u64 {
 /// The entry of an organisation's node in a list of peers.
 pub fn peer<'a>(peers: &'a Value, org: &str) -> Option<&'a Value> {
     let speaks = |it: &&Value| {
-        let orgs = it["organisations"].as_array().map_or(&[][..], Vec::as_slice);
+        let orgs = it["organisations"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
         orgs.iter().any(|it| it["name"] == org)
     };
     peers["peers"].as_array()?.iter().find(speaks)

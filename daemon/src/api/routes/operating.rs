@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
-    AddPeer, AddedPeer, BackupContents, BackupFile, Checkup, Erase, Erased, MakeBackup, Peers, Ping,
-    Pinged, RestoredBackup, UseBackup,
+    AddPeer, AddedPeer, BackupContents, BackupFile, Checkup, Erase, Erased, MakeBackup, Peers,
+    Ping, Pinged, RestoredBackup, UseBackup,
 };
 
 use super::super::{ApiFailure, Who};
