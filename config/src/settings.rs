@@ -69,7 +69,7 @@ impl Default for NetworkSettings {
             upnp: true,
             relay: false,
             max_connections: 256,
-            max_connections_per_peer: 3,
+            max_connections_per_peer: 8,
             idle_timeout_s: 300,
         }
     }

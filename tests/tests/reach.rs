@@ -119,7 +119,7 @@ fn offices_whose_routers_cannot_be_punched_stay_on_the_relay_and_still_join() ->
     wait_for_path(newcomer, "office1", &["relayed"])?;
     hold_listings(holder, &data, "Listings")?;
     let begun = Instant::now();
-    join(newcomer, "office2", holder, "Listings")?;
+    join(newcomer, "office2", (holder, site::FOUNDER), "Listings")?;
     newcomer.wait_for(&["status"], PATIENCE, |it| {
         documents(it) >= documents_of(holder)
     })?;
@@ -199,7 +199,7 @@ fn a_relay_that_dies_within_a_join_costs_nothing_that_had_arrived() -> Result<()
         let control = &nodes[3];
         wait_for_path(control, "holder", &["relayed"])?;
         let before = received(control)?;
-        join(control, "control", &nodes[2], "Listings")?;
+        join(control, "control", (&nodes[2], site::FOUNDER), "Listings")?;
         control.wait_for(&["status"], PATIENCE, |it| documents(it) >= whole)?;
         settle(control)?;
         received(control)? - before
@@ -216,7 +216,8 @@ fn a_relay_that_dies_within_a_join_costs_nothing_that_had_arrived() -> Result<()
     let dies = usize::from(first == "second relay");
     let joining = std::thread::scope(|scope| {
         let holder = &nodes[2];
-        let joined = scope.spawn(move || join(newcomer, "newcomer", holder, "Listings"));
+        let joined =
+            scope.spawn(move || join(newcomer, "newcomer", (holder, site::FOUNDER), "Listings"));
         let half = newcomer.wait_for(&["status"], PATIENCE, |it| {
             documents(it) > had + (whole - had) / 2
         });
@@ -358,7 +359,7 @@ fn a_large_network_on_home_lines_stays_quiet_and_within_its_bounds() -> Result<(
             &["service", "add", &format!("name=Service of {name}")],
         )?;
     }
-    site::meet_at_the_first(&nodes, "Large")?;
+    meet(&nodes, "Large")?;
     hosts.set_links(count + 1, HOME_LINE);
     for host in 0..=count {
         hosts.set_rate(host, HOME_RATE);
@@ -386,7 +387,7 @@ fn a_large_network_on_home_lines_stays_quiet_and_within_its_bounds() -> Result<(
 
     let newcomer = start(&hosts.namespace(count), dir.path(), "newcomer", false)?;
     let begun = Instant::now();
-    join(&newcomer, "newcomer", &nodes[count / 2], "Large")?;
+    join(&newcomer, "newcomer", (&nodes[0], "office0"), "Large")?;
     newcomer
         .wait_for(&["search", "Service", "--limit", "1"], PATIENCE, |page| {
             page["total"] == count

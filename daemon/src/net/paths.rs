@@ -240,6 +240,16 @@ impl Task {
         drop(view);
         self.wanted.hasten(Instant::now(), jitter);
         if is_nowhere {
+            // What was found out holds for the network that this machine has left.
+            let found = self.shared.view().external.clone();
+            for address in found
+                .into_iter()
+                .filter(|it| !self.told.contains(it))
+                .collect::<Vec<_>>()
+            {
+                self.swarm.remove_external_address(&address);
+                self.on_external_lost(address);
+            }
             // None of the connections leads anywhere now; waiting until each is found dead would take a minute.
             let all: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
             for peer in all {

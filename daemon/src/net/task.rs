@@ -61,9 +61,10 @@ pub(super) struct Task {
     topics: HashMap<TopicHash, NetworkId>,
     listeners: Vec<ListenerId>,
     reach: Reach,
-    /// The nodes that may reserve a place here.
+    /// Where others can call this node, as its settings say.
+    told: Vec<Multiaddr>,
+    /// The nodes that may reserve a place here; and those that have.
     members: Members,
-    /// Those that have.
     guests: HashSet<PeerId>,
     /// What passes through here: from whom to whom.
     circuits: Vec<(PeerId, PeerId)>,
@@ -79,6 +80,7 @@ impl Task {
         shared: Arc<Shared>,
         members: Members,
     ) -> Self {
+        let told = shared.view().external.clone();
         Self {
             swarm,
             node,
@@ -93,6 +95,7 @@ impl Task {
             topics: HashMap::new(),
             listeners: Vec::new(),
             reach: Reach::default(),
+            told,
             members,
             guests: HashSet::new(),
             circuits: Vec::new(),

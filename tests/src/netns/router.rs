@@ -93,7 +93,8 @@ fn rules(nat: Nat, inside: &str) -> String {
             chain own {{ type filter hook input priority filter; iifname \"eth0\" ct state new drop; }}
             chain through {{
                 type filter hook forward priority filter;
-                iifname \"eth0\" ct state new ct status != dnat drop;
+                iifname \"eth0\" ct status dnat accept;
+                iifname \"eth0\" ct state new drop;
             }}
         }}"
     )

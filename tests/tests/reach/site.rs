@@ -12,20 +12,20 @@ use fingerpost_tests::netns::Link;
 use fingerpost_tests::process::Node;
 use serde_json::Value;
 
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// What a home's line does to frames.
-pub const HOME_LINE: Link = Link {
+pub(crate) const HOME_LINE: Link = Link {
     loss_per_mille: 10,
     delay_ms: 40,
     jitter_ms: 5,
 };
 /// What a home may send, in bits a second.
-pub const HOME_RATE: u64 = 1_000_000;
+pub(crate) const HOME_RATE: u64 = 1_000_000;
 /// With how many others a node is connected at most.
-pub const CONNECTED_MAX: u64 = fingerpost_proto::limits::CONNECTED_MAX_NODES as u64;
+pub(crate) const CONNECTED_MAX: u64 = fingerpost_proto::limits::CONNECTED_MAX_NODES as u64;
 
 /// Something beside the workspace; `None`, said where nobody overlooks it, if it is not there.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let path = workspace_dir().join("../shared").join(path);
     if path.exists() {
         return Some(path);
@@ -36,7 +36,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// Settings as they are shipped, but that nodes compare themselves often and look for nobody near.
-pub fn settings(relay: bool) -> String {
+pub(crate) fn settings(relay: bool) -> String {
     format!(
         "\
 [network]
@@ -56,7 +56,7 @@ format = \"plain\"
 }
 
 /// A node in a namespace, with an organisation of the same name.
-pub fn start(namespace: &str, dir: &Path, name: &str, relay: bool) -> Result<Node, Fail> {
+pub(crate) fn start(namespace: &str, dir: &Path, name: &str, relay: bool) -> Result<Node, Fail> {
     let node = Node::start_in(
         namespace,
         &dir.join(name.replace(' ', "-")),
@@ -67,19 +67,15 @@ pub fn start(namespace: &str, dir: &Path, name: &str, relay: bool) -> Result<Nod
 }
 
 /// Makes a network of nodes that have an organisation each; the first one founds it and invites the others.
-pub fn meet(nodes: &[Node], network: &str) -> Result<(), Fail> {
-    meet_at_the_first(nodes, network)
-}
-
-/// The same.
-pub fn meet_at_the_first(nodes: &[Node], network: &str) -> Result<(), Fail> {
+pub(crate) fn meet(nodes: &[Node], network: &str) -> Result<(), Fail> {
     let Some((first, others)) = nodes.split_first() else {
         return Ok(());
     };
     ok(first, &["found", network])?;
     for other in others {
-        let ticket = ticket(first, network)?;
-        ok(other, &["join", &ticket, "--accept-charter"])?;
+        let invited = ok(first, &["invite", "--network", network])?;
+        let ticket = invited["ticket"].as_str().unwrap_or_default();
+        ok(other, &["join", ticket, "--accept-charter"])?;
     }
     for node in nodes {
         node.wait_for(&["members", "--network", network], PATIENCE, |it| {
@@ -91,20 +87,28 @@ pub fn meet_at_the_first(nodes: &[Node], network: &str) -> Result<(), Fail> {
     Ok(())
 }
 
-fn ticket(node: &Node, network: &str) -> Result<String, Fail> {
-    let invited = ok(node, &["invite", "--network", network])?;
+fn ticket(node: &Node, org: &str, network: &str) -> Result<String, Fail> {
+    let invited = ok(node, &["--org", org, "invite", "--network", network])?;
     Ok(invited["ticket"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Lets the organisation of a node join a network that another is in.
-pub fn join(node: &Node, org: &str, inviter: &Node, network: &str) -> Result<(), Fail> {
-    let ticket = ticket(inviter, network)?;
+/// Lets the organisation of a node join a network on the word of an organisation of another.
+pub(crate) fn join(
+    node: &Node,
+    org: &str,
+    inviter: (&Node, &str),
+    network: &str,
+) -> Result<(), Fail> {
+    let ticket = ticket(inviter.0, inviter.1, network)?;
     let args = ["--org", org, "join", &ticket, "--accept-charter"];
     ok(node, &args).map(|_| ())
 }
 
+/// The organisation that founds the network of all listings.
+pub(crate) const FOUNDER: &str = "ACHIEVE_NW";
+
 /// Gives a node an organisation for each listing in a directory, and makes a network of them.
-pub fn hold_listings(node: &Node, data: &Path, network: &str) -> Result<(), Fail> {
+pub(crate) fn hold_listings(node: &Node, data: &Path, network: &str) -> Result<(), Fail> {
     let mut files: Vec<PathBuf> = fs::read_dir(data)?
         .flatten()
         .map(|entry| entry.path())
@@ -118,10 +122,8 @@ pub fn hold_listings(node: &Node, data: &Path, network: &str) -> Result<(), Fail
             .to_string_lossy()
             .into_owned()
     };
-    let mut founders = Vec::new();
     for path in &files {
-        let created = ok(node, &["org", "create", "--name", &name(path)])?;
-        founders.push(created["id"].as_str().unwrap_or_default().to_owned());
+        ok(node, &["org", "create", "--name", &name(path)])?;
         let ran = node.cli(&[
             "--org",
             &name(path),
@@ -134,13 +136,9 @@ pub fn hold_listings(node: &Node, data: &Path, network: &str) -> Result<(), Fail
             return Err(Fail::new(ran.stderr));
         }
     }
-    let first = name(&files[0]);
-    ok(node, &["--org", &first, "found", network])?;
-    let ticket = {
-        let args = ["--org", &first, "invite", "--network", network];
-        move || ok(node, &args).map(|it| it["ticket"].as_str().unwrap_or_default().to_owned())
-    };
-    let tickets = files[1..].iter().map(|_| ticket());
+    assert_eq!(name(&files[0]), FOUNDER);
+    ok(node, &["--org", FOUNDER, "found", network])?;
+    let tickets = files[1..].iter().map(|_| ticket(node, FOUNDER, network));
     let tickets = tickets.collect::<Result<Vec<_>, _>>()?;
     // A join waits for word of another node, and there is none: all at once, then.
     std::thread::scope(|scope| {
@@ -166,12 +164,12 @@ pub fn hold_listings(node: &Node, data: &Path, network: &str) -> Result<(), Fail
 }
 
 /// How many documents a status says that a node holds.
-pub fn documents(status: &Value) -> u64 {
+pub(crate) fn documents(status: &Value) -> u64 {
     status["store"]["documents"].as_u64().unwrap_or_default()
 }
 
 /// The entry of an organisation's node in a list of peers.
-pub fn peer<'a>(peers: &'a Value, org: &str) -> Option<&'a Value> {
+pub(crate) fn peer<'a>(peers: &'a Value, org: &str) -> Option<&'a Value> {
     let speaks = |it: &&Value| {
         let orgs = it["organisations"]
             .as_array()
@@ -182,14 +180,14 @@ pub fn peer<'a>(peers: &'a Value, org: &str) -> Option<&'a Value> {
 }
 
 /// What the connection with an organisation's node runs over; empty while there is none.
-pub fn path_to(node: &Node, org: &str) -> Result<String, Fail> {
+pub(crate) fn path_to(node: &Node, org: &str) -> Result<String, Fail> {
     let peers = ok(node, &["peers"])?;
     let path = peer(&peers, org).and_then(|it| it["path"].as_str());
     Ok(path.unwrap_or_default().to_owned())
 }
 
 /// Waits until the connection with an organisation's node runs over one of these.
-pub fn wait_for_path(node: &Node, org: &str, paths: &[&str]) -> Result<(), Fail> {
+pub(crate) fn wait_for_path(node: &Node, org: &str, paths: &[&str]) -> Result<(), Fail> {
     let is_there = |peers: &Value| {
         let path = peer(peers, org).and_then(|it| it["path"].as_str());
         path.is_some_and(|path| paths.contains(&path))
@@ -200,7 +198,7 @@ pub fn wait_for_path(node: &Node, org: &str, paths: &[&str]) -> Result<(), Fail>
 }
 
 /// The state of the first record in an export, as text.
-pub fn state(records: &Value) -> Option<String> {
+pub(crate) fn state(records: &Value) -> Option<String> {
     let state = records["items"][0]["state"].as_str()?;
     let bytes = data_encoding::BASE64.decode(state.as_bytes()).ok()?;
     String::from_utf8(bytes).ok()
