@@ -117,7 +117,7 @@ fn offices_whose_routers_cannot_be_punched_stay_on_the_relay_and_still_join() ->
     }
     let [relay, holder, newcomer] = &nodes;
     wait_for_path(newcomer, "office1", &["relayed"])?;
-    hold_listings(holder, &data, "Listings")?;
+    hold_listings(holder, &data, site::ALL_LISTINGS, "Listings")?;
     let begun = Instant::now();
     join(newcomer, "office2", (holder, site::FOUNDER), "Listings")?;
     newcomer.wait_for(&["status"], PATIENCE, |it| {
@@ -190,10 +190,10 @@ fn a_relay_that_dies_within_a_join_costs_nothing_that_had_arrived() -> Result<()
     for office in &nodes[2..] {
         wait_until_reached(office, "relayed")?;
     }
-    hold_listings(&nodes[2], &data, "Listings")?;
+    hold_listings(&nodes[2], &data, 16, "Listings")?;
     let whole = documents_of(&nodes[2]);
     // A line on which a join takes long enough to be cut.
-    hosts.set_rate(2, HOME_RATE);
+    hosts.set_rate(2, HOME_RATE / 4);
 
     let control_bytes = {
         let control = &nodes[3];

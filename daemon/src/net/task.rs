@@ -497,7 +497,6 @@ impl Task {
                 let found = event.result.is_ok();
                 tracing::debug!(peer = %event.remote_peer_id, found, "a direct way was sought");
             }
-            // What comes of them is an address that others can call, or none.
             BehaviourEvent::Upnp(_)
             | BehaviourEvent::Asking(_)
             | BehaviourEvent::Answering(_)

@@ -107,15 +107,24 @@ pub(crate) fn join(
 /// The organisation that founds the network of all listings.
 pub(crate) const FOUNDER: &str = "ACHIEVE_NW";
 
-/// Gives a node an organisation for each listing in a directory, and makes a network of them.
-pub(crate) fn hold_listings(node: &Node, data: &Path, network: &str) -> Result<(), Fail> {
+/// How many listings there are.
+pub(crate) const ALL_LISTINGS: usize = 46;
+
+/// Gives a node an organisation for each of so many listings in a directory, and makes a network of them.
+pub(crate) fn hold_listings(
+    node: &Node,
+    data: &Path,
+    count: usize,
+    network: &str,
+) -> Result<(), Fail> {
     let mut files: Vec<PathBuf> = fs::read_dir(data)?
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
         .collect();
     files.sort();
-    assert_eq!(files.len(), 46, "all listings are there");
+    assert_eq!(files.len(), ALL_LISTINGS, "all listings are there");
+    files.truncate(count);
     let name = |path: &PathBuf| {
         path.file_stem()
             .unwrap_or_default()
