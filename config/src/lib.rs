@@ -11,11 +11,13 @@
 //! Nothing here reads the environment: callers read it once and pass it in as [`Surroundings`].
 //! Every setting listed here is one that the daemon uses.
 
+mod edit;
 mod home;
 mod rules;
 pub mod samples;
 mod settings;
 
+pub use edit::{EditError, Setting, all as all_settings, change_file as change_settings};
 pub use home::{Home, HomeError, SOCKET_PATH_MAX_BYTES, Surroundings};
 pub use rules::Problem;
 pub use settings::{

@@ -46,6 +46,8 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("network.listen", Allowed::Listen { max: 16 }),
     ("network.external", Allowed::External { max: 8 }),
     ("network.mdns", Allowed::Switch),
+    ("network.upnp", Allowed::Switch),
+    ("network.relay", Allowed::Switch),
     ("network.max_connections", whole(8, 65_535, "connections")),
     (
         "network.max_connections_per_peer",

@@ -42,6 +42,11 @@ pub struct NetworkSettings {
     pub external: Vec<String>,
     /// Whether to look for nodes on the local network.
     pub mdns: bool,
+    /// Whether to ask the router, by UPnP, to let calls of others through.
+    pub upnp: bool,
+    /// Whether to pass on what members send one another who cannot be called. It takes effect while others can call
+    /// this node.
+    pub relay: bool,
     /// Most connections at a time, in both directions.
     pub max_connections: u32,
     /// Most connections at a time with one other node.
@@ -61,8 +66,10 @@ impl Default for NetworkSettings {
             ],
             external: Vec::new(),
             mdns: true,
+            upnp: true,
+            relay: false,
             max_connections: 256,
-            max_connections_per_peer: 3,
+            max_connections_per_peer: 8,
             idle_timeout_s: 300,
         }
     }
@@ -247,23 +254,9 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`], with every fault of the file and its line.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(unreadable(path, source)),
+        let Some(text) = read_text(path)? else {
+            return Ok(Self::default());
         };
-        let mut bytes = Vec::new();
-        file.take(SETTINGS_MAX_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|source| unreadable(path, source))?;
-        if bytes.len() as u64 > SETTINGS_MAX_BYTES {
-            return Err(SettingsError::TooLarge {
-                path: path.to_owned(),
-            });
-        }
-        let text = String::from_utf8(bytes).map_err(|_| SettingsError::NotText {
-            path: path.to_owned(),
-        })?;
         Self::parse(&text).map_err(|problems| SettingsError::Invalid {
             path: path.to_owned(),
             problems,
@@ -287,6 +280,28 @@ impl Settings {
     pub fn sample() -> &'static str {
         include_str!("../fingerpost.sample.toml")
     }
+}
+
+/// The text of a settings file; `None` when there is none.
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, SettingsError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unreadable(path, source)),
+    };
+    let mut bytes = Vec::new();
+    file.take(SETTINGS_MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| unreadable(path, source))?;
+    if bytes.len() as u64 > SETTINGS_MAX_BYTES {
+        return Err(SettingsError::TooLarge {
+            path: path.to_owned(),
+        });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| SettingsError::NotText {
+        path: path.to_owned(),
+    })?;
+    Ok(Some(text))
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> SettingsError {
@@ -353,6 +368,8 @@ mod tests {
                 listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
                 external: vec!["/dns/node.example.org/tcp/7787".to_owned()],
                 mdns: false,
+                upnp: false,
+                relay: true,
                 max_connections: 8,
                 max_connections_per_peer: 4,
                 idle_timeout_s: 11,

@@ -63,6 +63,10 @@ const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// others were heard.
 const RENEW_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How long to wait when others reach this node in another way: a relay that was lost is mostly replaced by then, and
+/// one new card says both.
+const RENEW_SETTLED: std::time::Duration = std::time::Duration::from_secs(3);
+
 fn surroundings() -> Surroundings {
     Surroundings {
         fingerpost_home: std::env::var_os("FINGERPOST_HOME"),
@@ -327,6 +331,10 @@ fn handle(node: &Arc<Node>, event: NetEvent, renew: &mut Option<tokio::time::Ins
             tracing::info!("listening on {address}");
             // Addresses come in a bunch; one new card for all of them.
             *renew = Some(tokio::time::Instant::now() + RENEW_AFTER);
+        }
+        NetEvent::AddressesChanged => {
+            let at = tokio::time::Instant::now() + RENEW_SETTLED;
+            *renew = Some(renew.map_or(at, |earlier| earlier.min(at)));
         }
         NetEvent::Warning(text) => tracing::warn!("{text}"),
         _ => {}

@@ -105,6 +105,7 @@ pub mod limits;
 pub mod listing;
 pub mod matching;
 pub mod pass;
+pub mod peering;
 pub mod planted;
 pub mod record;
 pub mod replica;

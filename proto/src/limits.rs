@@ -125,6 +125,17 @@ pub const ORG_MAX_BYTES: u64 = 64 * 1024 * 1024;
 pub const TICKET_MAX_CHARS: usize = 500;
 /// Longest pass for another node, in characters, white space included.
 pub const PASS_MAX_CHARS: usize = 16 * 1024;
+/// Of at most so many other nodes, a node stays connected with all.
+pub const CONNECT_ALL_MAX_NODES: usize = 24;
+/// Of more, with so many besides its siblings.
+pub const CONNECT_NODES: usize = 16;
+/// Of these, at most so many speak for one organisation, while there are others.
+pub const CONNECT_PER_ORG_NODES: usize = 2;
+/// Of these, at most so many are called in one range of addresses, while there are others.
+pub const CONNECT_PER_RANGE_NODES: usize = 6;
+/// With so many nodes a node stays connected at most, whoever called whom; places at relays, and what passes through
+/// a relay, are counted apart.
+pub const CONNECTED_MAX_NODES: usize = 32;
 /// Most addresses in a ticket or an announcement.
 pub const ADDRESSES_MAX: usize = 8;
 

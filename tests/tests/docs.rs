@@ -29,6 +29,7 @@ pages! {
     board: "docs/guide/board.md",
     a_network_from_beginning_to_end: "docs/guide/a-network-from-beginning-to-end.md",
     joining: "docs/guide/joining.md",
+    network: "docs/guide/network.md",
     leaving: "docs/guide/leaving.md",
     keys: "docs/guide/keys.md",
     backup: "docs/guide/backup.md",

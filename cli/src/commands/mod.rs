@@ -8,6 +8,7 @@ mod bundle;
 mod charter;
 mod close;
 mod completions;
+mod config;
 mod conflicts;
 mod digest;
 mod doctor;
@@ -32,6 +33,8 @@ mod node;
 mod notice;
 mod object;
 mod org;
+mod peers;
+mod ping;
 mod record;
 mod reply;
 mod report;
@@ -105,6 +108,13 @@ enum Command {
     Status,
     /// Check this node: keys, permissions, clock, store, peers, disk; and say what to do
     Doctor(doctor::Doctor),
+    /// The nodes that this node knows: the way to each, and what each lacks
+    Peers(peers::PeersCommand),
+    /// Measure the way to the nodes of an organisation
+    Ping(ping::Ping),
+    /// The settings of this node
+    #[command(subcommand)]
+    Config(config::Config),
     /// The organisations that this node holds
     #[command(subcommand)]
     Org(org::Org),
@@ -299,6 +309,9 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
     match command {
         Command::Status => status::run(context).await,
         Command::Doctor(doctor) => doctor::run(doctor, context).await,
+        Command::Peers(peers) => peers::run(peers, context).await,
+        Command::Ping(ping) => ping::run(ping, context).await,
+        Command::Config(config) => config::run(config, context).await,
         Command::Org(org) => org::run(org, context).await,
         Command::Listing(listing) => listing::run(listing, context).await,
         Command::Service(service) => service::run(service, context).await,
@@ -382,6 +395,9 @@ impl Command {
             Self::Backup(backup) => backup.takes_org(),
             Self::Status
             | Self::Doctor(_)
+            | Self::Peers(_)
+            | Self::Ping(_)
+            | Self::Config(_)
             | Self::Explain(_)
             | Self::Show(_)
             | Self::Export(_)

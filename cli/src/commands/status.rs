@@ -1,6 +1,8 @@
 //! `fingerpost status`
 
-use fingerpost_proto::api::{Lacking, LastBundle, OrgRef, OrgStatus, PeerInfo, Status};
+use fingerpost_proto::api::{
+    Lacking, LastBundle, OrgRef, OrgStatus, PeerInfo, Reachability, Status,
+};
 
 use crate::commands::Context;
 use crate::commands::members::place_in_words;
@@ -24,7 +26,12 @@ fn in_words(status: &Status, context: &Context, now_s: u64) -> String {
         text.push_str(&format!("warning: {}\n", one_line(warning)));
     }
     section(&mut text, "Organisations", &organisations(status, now_s));
-    section(&mut text, "Networks", &networks(status));
+    section(&mut text, "Networks", &networks(status, now_s));
+    section(
+        &mut text,
+        "Reached by others",
+        &reached(&status.reachability),
+    );
     section(&mut text, "Other nodes", &peers(status, context, now_s));
     section(&mut text, "Lacking", &lacking(&status.lacking));
     section(&mut text, "This node", &this_node(status, context, now_s));
@@ -71,7 +78,7 @@ fn who_has_latest(org: &OrgStatus, now_s: u64) -> String {
     }
 }
 
-fn networks(status: &Status) -> String {
+fn networks(status: &Status, now_s: u64) -> String {
     if status.networks.is_empty() {
         return "None yet. Found one with: fingerpost found NAME, or join with a ticket: fingerpost \
                 join TICKET"
@@ -86,15 +93,32 @@ fn networks(status: &Status) -> String {
             .map(|what| format!("\n  To do: {}", one_line(what)))
             .collect();
         format!(
-            "{} ({}): {place}, {}, {} needed to join{}{asks}\n",
+            "{} ({}): {place}, {}, {} needed to join; last exchange {}{}{asks}\n",
             one_line(&network.name),
             network.short,
             count(network.members, "member"),
             count(network.vouches_needed, "vouch"),
+            ago_or_never(network.last_exchange_s, now_s),
             waiting.unwrap_or_default(),
         )
     });
     lines.collect()
+}
+
+fn reached(reach: &Reachability) -> String {
+    let mut text = format!("{}\n", one_line(&reach.sentence));
+    if let Some(advice) = &reach.advice {
+        text.push_str(&format!("To do: {}\n", one_line(advice)));
+    }
+    if let Some(relaying) = reach.relaying.filter(|it| it.open) {
+        text.push_str(&format!(
+            "It relays for {}: {} now, {} since the start.\n",
+            count(relaying.places, "node"),
+            count(relaying.circuits, "connection"),
+            count(relaying.circuits_begun, "connection"),
+        ));
+    }
+    text
 }
 
 fn peers(status: &Status, context: &Context, now_s: u64) -> String {
@@ -221,6 +245,12 @@ fn this_node(status: &Status, context: &Context, now_s: u64) -> String {
         bytes(status.traffic.sent_bytes),
         bytes(status.traffic.received_bytes),
     ));
+    if status.traffic.relayed_bytes > 0 {
+        text.push_str(&format!(
+            "Of it over relays: {}\n",
+            bytes(status.traffic.relayed_bytes)
+        ));
+    }
     if let Some(last) = &status.last_bundle {
         text.push_str(&format!("{}\n", last_bundle(last, now_s)));
     }

@@ -45,6 +45,7 @@ fn status() -> api::Status {
         version: "0.1.0".into(),
         started_at_s: 1,
         addresses: vec!["/ip4/127.0.0.1/tcp/1".into()],
+        reachability: super::reach::reachability(),
         organisations: vec![api::OrgStatus {
             org: org_info(),
             nodes_known: 1,
@@ -80,6 +81,7 @@ fn status() -> api::Status {
             sessions: 4,
             sent_bytes: 12_000,
             received_bytes: 900,
+            relayed_bytes: 700,
         },
         last_bundle: Some(super::operating::last_bundle()),
     }

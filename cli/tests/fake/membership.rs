@@ -75,6 +75,7 @@ pub(super) fn network() -> api::NetworkInfo {
         members: 2,
         vouches_needed: 1,
         waiting_for: Some("a member to be reached".into()),
+        last_exchange_s: None,
         asks: vec![format!("vouch for {NAME}")],
     }
 }

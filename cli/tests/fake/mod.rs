@@ -5,6 +5,7 @@ mod listing;
 mod membership;
 mod nodes;
 mod operating;
+mod reach;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -17,6 +18,8 @@ use fingerpost_proto::ids::OrgId;
 use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub(crate) use reach::silent;
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -160,6 +163,7 @@ fn canned(line: &str) -> Option<Value> {
         .or_else(|| nodes::canned(method, path))
         .or_else(|| operating::canned(method, path))
         .or_else(|| board::canned(method, path))
+        .or_else(|| reach::canned(method, path))
 }
 
 fn value(answer: &impl Serialize) -> Value {

@@ -7,6 +7,7 @@ mod manpages;
 mod membership;
 mod nodes;
 mod operating;
+mod reach;
 mod search;
 mod succession;
 mod terminal;
@@ -93,6 +94,17 @@ pub(crate) const COMMANDS: &[(&[&str], &str, &str)] = &[
         &["invite", "cancel", "inv1x"],
         "POST /v1/invitations/cancel",
         r#"{"invitation":"inv1x"}"#,
+    ),
+    (&["peers"], "GET /v1/peers", ""),
+    (
+        &["peers", "add", "192.0.2.7:7787"],
+        "POST /v1/peers",
+        r#"{"address":"192.0.2.7:7787"}"#,
+    ),
+    (
+        &["ping", "Aid"],
+        "POST /v1/ping",
+        r#"{"org":"Aid","times":5}"#,
     ),
     (
         &["waiting", "--network", "North West"],

@@ -8,6 +8,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId};
 
 use super::Task;
+use crate::net::addresses::{is_relayed, relay_of};
 use crate::net::{NetEvent, listen, peers, swarm};
 
 /// Most calls to wanted nodes that begin at once.
@@ -38,11 +39,15 @@ impl Task {
     pub(super) fn call(
         &mut self,
         node: &NodeId,
-        addresses: Vec<Multiaddr>,
+        mut addresses: Vec<Multiaddr>,
     ) -> Result<(), DialError> {
         let Some(peer) = peers::peer_id(node) else {
             return Err(DialError::NoAddresses);
         };
+        // Whoever has a place here is connected, or cannot be reached through it.
+        addresses.retain(|address| relay_of(address) != Some(self.node));
+        // Several are called at a time; the direct ones are among the first.
+        addresses.sort_by_key(is_relayed);
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(addresses)
@@ -59,7 +64,7 @@ impl Task {
     pub(super) fn dial(
         &mut self,
         node: Option<NodeId>,
-        addresses: Vec<Multiaddr>,
+        mut addresses: Vec<Multiaddr>,
     ) -> Result<(), DialError> {
         if node == Some(self.node) {
             return Err(DialError::LocalPeerId {
@@ -75,6 +80,8 @@ impl Task {
             }
             return self.call(&node, all);
         }
+        // A relay has to be told whom to call.
+        addresses.retain(|address| !is_relayed(address));
         if addresses.is_empty() {
             return Err(DialError::NoAddresses);
         }

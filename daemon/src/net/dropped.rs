@@ -15,18 +15,24 @@ pub enum Dropped {
     GossipLate,
     /// A stream while too many waited to be taken.
     StreamsWaiting,
+    /// A place at this relay that was refused: to a node of no member, or over a bound.
+    Reservation,
+    /// A connection through this relay that was refused.
+    Circuit,
     /// A connection that came to nothing: over a limit, or given up by the caller.
     Connection,
 }
 
 impl Dropped {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::GossipTooLarge,
         Self::GossipUnknown,
         Self::GossipWaiting,
         Self::GossipLate,
         Self::StreamsWaiting,
+        Self::Reservation,
+        Self::Circuit,
         Self::Connection,
     ];
 
@@ -38,6 +44,8 @@ impl Dropped {
             Self::GossipWaiting => "gossip_waiting",
             Self::GossipLate => "gossip_late",
             Self::StreamsWaiting => "streams_waiting",
+            Self::Reservation => "reservation",
+            Self::Circuit => "circuit",
             Self::Connection => "connection",
         }
     }

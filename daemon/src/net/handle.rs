@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use fingerpost_proto::ids::{NetworkId, NodeId};
 use fingerpost_proto::limits;
+use futures::io::{AsyncReadExt, AsyncWriteExt};
 use libp2p::identity::Keypair;
+use libp2p::swarm::StreamProtocol;
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::gossip::Acceptance;
-use super::peers::{self, Peer};
+use super::peers::{self, Peer, Relaying};
+use super::relay::Members;
 use super::requests::Shared;
 use super::streams::{OpenError, Stream};
 use super::task::Task;
@@ -24,6 +27,8 @@ const COMMANDS_MAX: usize = 256;
 const EVENTS_MAX: usize = 256;
 /// Streams that others opened and that may wait for the node. More are reset.
 const INCOMING_MAX: usize = 16;
+/// What libp2p's ping sends and gets back.
+const PING_BYTES: usize = 32;
 /// How long opening a stream may take.
 const OPEN_MAX: Duration = Duration::from_secs(10);
 
@@ -31,7 +36,7 @@ const OPEN_MAX: Duration = Duration::from_secs(10);
 pub(super) enum Command {
     Publish(NetworkId, Vec<u8>, oneshot::Sender<Result<usize, NetError>>),
     Subscribers(NetworkId, oneshot::Sender<usize>),
-    Open(NodeId, streams::Reply),
+    Open(NodeId, StreamProtocol, streams::Reply),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -109,7 +114,14 @@ pub async fn start(
     let mut warnings = Vec::new();
     let shared = Arc::new(Shared::default());
     let incoming = streams::Incoming::new(streams, Arc::clone(&shared));
-    let mut swarm = swarm::build(key, settings, &options.agent, incoming, &mut warnings)?;
+    let members = Members::default();
+    let parts = swarm::Parts {
+        settings,
+        agent: &options.agent,
+        incoming,
+        members: members.clone(),
+    };
+    let mut swarm = swarm::build(key, parts, &mut warnings)?;
     let listeners = listen::listen_all(&mut swarm, &listen)?;
     warnings.extend(listeners.warnings);
     for address in &external {
@@ -119,7 +131,7 @@ pub async fn start(
     let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
     let (events, event_queue) = mpsc::channel(EVENTS_MAX);
     shared.view_mut().external = external;
-    let mut task = Task::new(swarm, node, settings, shared.clone());
+    let mut task = Task::new(swarm, node, settings, shared.clone(), members);
     task.begin(listeners.ids, warnings).await;
     tokio::spawn(task.run(command_queue, events));
     let net = Net {
@@ -147,7 +159,7 @@ impl Net {
             .collect()
     }
 
-    /// Where others reach it besides: as the settings say.
+    /// Where others reach it besides: as the settings say, or as was found out.
     pub fn external_addresses(&self) -> Vec<String> {
         self.shared
             .view()
@@ -155,6 +167,25 @@ impl Net {
             .iter()
             .map(ToString::to_string)
             .collect()
+    }
+
+    /// Where others reach it over a relay, and over which; empty while they can call it directly.
+    pub fn relayed_addresses(&self) -> Vec<(NodeId, String)> {
+        let view = self.shared.view();
+        let relayed = view.relayed.iter();
+        relayed
+            .map(|(relay, address)| (*relay, address.to_string()))
+            .collect()
+    }
+
+    /// Whether others can call this node from outside its own network, as far as was found out.
+    pub fn can_be_called(&self) -> bool {
+        self.shared.view().can_be_called()
+    }
+
+    /// What this node passes on for others.
+    pub fn relaying(&self) -> Relaying {
+        self.shared.view().relaying
     }
 
     /// The nodes that are connected, in the order of their ids.
@@ -278,9 +309,45 @@ impl Net {
     /// # Errors
     /// [`NetError::Open`], after ten seconds at the latest; [`NetError::Closed`].
     pub async fn open_stream(&self, node: NodeId) -> Result<Stream, NetError> {
+        self.open(node, streams::PROTOCOL).await
+    }
+
+    /// Asks a node that is connected so many times whether it is there, and says how long each answer took. A
+    /// question that is not answered within ten seconds is the last.
+    ///
+    /// # Errors
+    /// As [`Net::open_stream`]; [`NetError::NotSent`] when not one was answered.
+    pub async fn ping(&self, node: NodeId, times: usize) -> Result<Vec<Duration>, NetError> {
+        let mut stream = self.open(node, streams::PING).await?;
+        let mut took = Vec::with_capacity(times);
+        for at in 0..times {
+            // It comes back as it was sent; what it says means nothing.
+            let sent = [u8::try_from(at).unwrap_or(u8::MAX); PING_BYTES];
+            let mut back = [0; PING_BYTES];
+            let begun = std::time::Instant::now();
+            let there_and_back = async {
+                stream.write_all(&sent).await?;
+                stream.flush().await?;
+                stream.read_exact(&mut back).await
+            };
+            let answered = tokio::time::timeout(OPEN_MAX, there_and_back).await;
+            match answered {
+                Ok(Ok(())) if back == sent => took.push(begun.elapsed()),
+                _ => break,
+            }
+        }
+        match took.is_empty() {
+            true => Err(NetError::NotSent(
+                "the other node did not answer".to_owned(),
+            )),
+            false => Ok(took),
+        }
+    }
+
+    async fn open(&self, node: NodeId, protocol: StreamProtocol) -> Result<Stream, NetError> {
         let open = async {
             let (reply, answer) = oneshot::channel();
-            self.tell(Command::Open(node, reply)).await?;
+            self.tell(Command::Open(node, protocol, reply)).await?;
             // A connection that ends takes the reply with it.
             Ok(answer.await.unwrap_or(Err(OpenError::NotConnected))?)
         };

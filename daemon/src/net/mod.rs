@@ -8,6 +8,7 @@
 //! are taken out. Gossip that is not judged in time is let go, news of connections that came and
 //! went unheard is folded away, and everything else has a bound over which it is dropped.
 
+mod addresses;
 mod codec;
 mod dropped;
 mod gossip;
@@ -16,6 +17,9 @@ mod handle;
 mod listen;
 mod outbox;
 mod peers;
+mod probe;
+mod reach;
+mod relay;
 mod requests;
 mod streams;
 mod swarm;
@@ -30,11 +34,12 @@ use libp2p::PeerId;
 use libp2p::gossipsub::MessageId;
 use zeroize::Zeroize;
 
+pub use addresses::{is_public_address, range_of_addresses, read_address};
 pub use codec::{CodecError, FrameReceiver, FrameSender, frames, frames_with_idle, send_alone};
 pub use dropped::Dropped;
 pub use gossip::{Acceptance, PENDING_MAX};
 pub use handle::{IncomingStreams, Net, start};
-pub use peers::Peer;
+pub use peers::{Path, Peer, Relaying};
 pub use streams::{OpenError, PROTOCOL, Stream};
 pub use wanted::{ADDRESSES_KEPT_MAX, WANTED_MAX};
 
@@ -101,6 +106,9 @@ pub enum NetEvent {
         /// The address.
         address: String,
     },
+    /// Where others can reach this node is not what it was: see [`Net::external_addresses`] and
+    /// [`Net::relayed_addresses`], and where it listens.
+    AddressesChanged,
     /// Something that the node's owner should know and may want to change.
     Warning(String),
     /// A call to a node came to nothing. Wanted nodes are called again.

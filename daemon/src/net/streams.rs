@@ -26,9 +26,12 @@ use libp2p::swarm::{
 use libp2p::{InboundUpgrade, Multiaddr, OutboundUpgrade, PeerId};
 use tokio::sync::{mpsc, oneshot};
 
+use super::addresses::is_relayed;
 use super::dropped::Dropped;
 use super::requests::Shared;
 
+/// The protocol by which libp2p's nodes ask one another whether they are there.
+pub(super) const PING: StreamProtocol = libp2p::ping::PROTOCOL_NAME;
 /// The name of the sync protocol.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/fingerpost/sync/1");
 /// Most streams that may be in the making on one connection.
@@ -59,6 +62,8 @@ pub enum OpenError {
 struct Usage {
     open: usize,
     last: Instant,
+    /// Whether the connection goes over a relay.
+    is_relayed: bool,
 }
 
 type SharedUsage = Arc<Mutex<Usage>>;
@@ -90,7 +95,14 @@ fn lock(usage: &Mutex<Usage>) -> MutexGuard<'_, Usage> {
 #[derive(Debug)]
 pub struct Stream {
     inner: swarm::Stream,
-    _use: Use,
+    used: Use,
+}
+
+impl Stream {
+    /// Whether it goes over a relay.
+    pub fn is_relayed(&self) -> bool {
+        lock(&self.used.0).is_relayed
+    }
 }
 
 impl AsyncRead for Stream {
@@ -169,11 +181,12 @@ impl Behaviour {
         }
     }
 
-    /// Opens a stream on the newest connection with that node.
-    pub(super) fn open(&mut self, peer: PeerId, reply: Reply) {
-        let connection = self.connections.get(&peer).and_then(|all| all.last());
-        match connection.map(|(id, _)| *id) {
-            Some(connection) => self.push(peer, connection, Command::Open(reply)),
+    /// Opens a stream of a protocol with that node: on the newest direct connection, or else on the newest.
+    pub(super) fn open(&mut self, peer: PeerId, protocol: StreamProtocol, reply: Reply) {
+        let all = self.connections.get(&peer).map_or(&[][..], Vec::as_slice);
+        let direct = all.iter().rfind(|(_, usage)| !lock(usage).is_relayed);
+        match direct.or(all.last()).map(|(id, _)| *id) {
+            Some(connection) => self.push(peer, connection, Command::Open(protocol, reply)),
             None => {
                 let _ = reply.send(Err(OpenError::NotConnected));
             }
@@ -207,6 +220,13 @@ impl Behaviour {
         unused
     }
 
+    /// Whether a stream of ours is open on a connection.
+    pub(super) fn is_used(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+        let all = self.connections.get(peer).map_or(&[][..], Vec::as_slice);
+        let found = all.iter().find(|(id, _)| *id == connection);
+        found.is_some_and(|(_, usage)| lock(usage).open > 0)
+    }
+
     fn push(&mut self, peer: PeerId, connection: ConnectionId, command: Command) {
         self.commands.push_back((peer, connection, command));
         if let Some(waker) = self.waker.take() {
@@ -214,10 +234,11 @@ impl Behaviour {
         }
     }
 
-    fn handler(&mut self, peer: PeerId, connection: ConnectionId) -> Handler {
+    fn handler(&mut self, peer: PeerId, connection: ConnectionId, near: &Multiaddr) -> Handler {
         let usage = Arc::new(Mutex::new(Usage {
             open: 0,
             last: Instant::now(),
+            is_relayed: is_relayed(near),
         }));
         self.made.insert(connection, Arc::clone(&usage));
         Handler {
@@ -240,21 +261,21 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer, connection))
+        Ok(self.handler(peer, connection, local))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        address: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer, connection))
+        Ok(self.handler(peer, connection, address))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -318,8 +339,8 @@ impl NetworkBehaviour for Behaviour {
 /// What the behaviour tells the handler of a connection.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Open a stream.
-    Open(Reply),
+    /// Open a stream of this protocol.
+    Open(StreamProtocol, Reply),
     /// Whether the connection stays open unused.
     Keep(bool),
 }
@@ -331,7 +352,7 @@ pub(super) struct Handler {
     keep: bool,
     /// Streams that are being negotiated.
     opening: usize,
-    waiting: VecDeque<Reply>,
+    waiting: VecDeque<(StreamProtocol, Reply)>,
     incoming: Incoming,
     waker: Option<Waker>,
 }
@@ -345,7 +366,7 @@ impl ConnectionHandler for Handler {
     type OutboundOpenInfo = Reply;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Upgrade> {
-        SubstreamProtocol::new(Upgrade, ())
+        SubstreamProtocol::new(Upgrade(PROTOCOL), ())
     }
 
     fn connection_keep_alive(&self) -> bool {
@@ -356,13 +377,13 @@ impl ConnectionHandler for Handler {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ConnectionHandlerEvent<Upgrade, Reply, Infallible>> {
-        while let Some(reply) = self.waiting.pop_front() {
+        while let Some((protocol, reply)) = self.waiting.pop_front() {
             if reply.is_closed() {
                 continue;
             }
             self.opening += 1;
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
-                protocol: SubstreamProtocol::new(Upgrade, reply),
+                protocol: SubstreamProtocol::new(Upgrade(protocol), reply),
             });
         }
         self.waker = Some(cx.waker().clone());
@@ -372,10 +393,10 @@ impl ConnectionHandler for Handler {
     fn on_behaviour_event(&mut self, command: Command) {
         match command {
             Command::Keep(keep) => self.keep = keep,
-            Command::Open(reply) if self.opening + self.waiting.len() >= OPENING_MAX => {
+            Command::Open(_, reply) if self.opening + self.waiting.len() >= OPENING_MAX => {
                 let _ = reply.send(Err(OpenError::Busy));
             }
-            Command::Open(reply) => self.waiting.push_back(reply),
+            Command::Open(protocol, reply) => self.waiting.push_back((protocol, reply)),
         }
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -388,7 +409,7 @@ impl ConnectionHandler for Handler {
                 // Over the bound the stream is dropped, which resets it: its opener tries again.
                 let stream = Stream {
                     inner: event.protocol,
-                    _use: Use::begin(&self.usage),
+                    used: Use::begin(&self.usage),
                 };
                 self.incoming.offer(self.peer, stream);
             }
@@ -396,7 +417,7 @@ impl ConnectionHandler for Handler {
                 self.opening = self.opening.saturating_sub(1);
                 let stream = Stream {
                     inner: event.protocol,
-                    _use: Use::begin(&self.usage),
+                    used: Use::begin(&self.usage),
                 };
                 let _ = event.info.send(Ok(stream));
             }
@@ -414,16 +435,16 @@ impl ConnectionHandler for Handler {
     }
 }
 
-/// Negotiates the protocol and hands out the bare stream.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Upgrade;
+/// Negotiates a protocol and hands out the bare stream.
+#[derive(Debug, Clone)]
+pub(super) struct Upgrade(StreamProtocol);
 
 impl upgrade::UpgradeInfo for Upgrade {
     type Info = StreamProtocol;
     type InfoIter = std::iter::Once<StreamProtocol>;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        std::iter::once(PROTOCOL)
+        std::iter::once(self.0.clone())
     }
 }
 

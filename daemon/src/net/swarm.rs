@@ -8,11 +8,15 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{self, NetworkBehaviour};
-use libp2p::{Swarm, SwarmBuilder, dns, identify, mdns, noise, ping, quic, tcp, yamux};
+use libp2p::{
+    Swarm, SwarmBuilder, dcutr, dns, identify, mdns, noise, ping, quic, relay, tcp, upnp, yamux,
+};
 
 use super::NetError;
 use super::gossip;
 use super::guard::Guard;
+use super::probe::{Answering, Asking};
+use super::relay::{self as relaying, Members};
 use super::streams::{self, Incoming};
 
 /// Names our family of protocols to other nodes.
@@ -47,6 +51,21 @@ pub(super) struct Behaviour {
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(super) asking: Asking,
+    pub(super) answering: Answering,
+    pub(super) upnp: Toggle<upnp::tokio::Behaviour>,
+    pub(super) relay: Toggle<relay::Behaviour>,
+    pub(super) relayed: relay::client::Behaviour,
+    pub(super) punching: dcutr::Behaviour,
+}
+
+/// What a node is built with besides its key.
+pub(super) struct Parts<'a> {
+    pub(super) settings: &'a NetworkSettings,
+    pub(super) agent: &'a str,
+    pub(super) incoming: Incoming,
+    /// The nodes that may reserve a place here.
+    pub(super) members: Members,
 }
 
 /// Makes the swarm. Warnings go to `warnings`.
@@ -55,13 +74,13 @@ pub(super) struct Behaviour {
 /// [`NetError::Setup`].
 pub(super) fn build(
     key: Keypair,
-    settings: &NetworkSettings,
-    agent: &str,
-    incoming: Incoming,
+    parts: Parts<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Swarm<Behaviour>, NetError> {
-    let behaviour = behaviour(&key, settings, agent, incoming, warnings)?;
-    let idle = Duration::from_secs(u64::from(settings.idle_timeout_s));
+    let idle = Duration::from_secs(u64::from(parts.settings.idle_timeout_s));
+    let gossip = gossip::behaviour(limits::TAGS_MAX).map_err(NetError::Setup)?;
+    let mdns = mdns_of(&key, parts.settings, warnings);
+    let behaviour = |key: &Keypair, relayed| behaviour(key, parts, gossip, mdns, relayed);
     let config = move |config: swarm::Config| {
         config
             .with_idle_connection_timeout(idle)
@@ -77,7 +96,9 @@ pub(super) fn build(
     let builder = transports().map_err(|error| setup(&error))?;
     match builder.with_dns() {
         Ok(builder) => Ok(builder
-            .with_behaviour(|_| behaviour)
+            .with_relay_client(noise::Config::new, yamux_config)
+            .map_err(|error| setup(&error))?
+            .with_behaviour(behaviour)
             .map_err(|error| setup(&error))?
             .with_swarm_config(config)
             .build()),
@@ -91,7 +112,9 @@ pub(super) fn build(
             Ok(transports()
                 .map_err(|error| setup(&error))?
                 .with_dns_config(none, dns::ResolverOpts::default())
-                .with_behaviour(|_| behaviour)
+                .with_relay_client(noise::Config::new, yamux_config)
+                .map_err(|error| setup(&error))?
+                .with_behaviour(behaviour)
                 .map_err(|error| setup(&error))?
                 .with_swarm_config(config)
                 .build())
@@ -114,27 +137,43 @@ fn quic_config(mut config: quic::Config) -> quic::Config {
     config
 }
 
-fn behaviour(
+fn mdns_of(
     key: &Keypair,
     settings: &NetworkSettings,
-    agent: &str,
-    incoming: Incoming,
     warnings: &mut Vec<String>,
-) -> Result<Behaviour, NetError> {
+) -> Toggle<mdns::tokio::Behaviour> {
     let peer = key.public().to_peer_id();
-    let mdns = if settings.mdns {
-        mdns::tokio::Behaviour::new(mdns::Config::default(), peer)
-            .inspect_err(|error| {
-                warnings.push(format!(
-                    "not looking for nodes on the local network: {error}"
-                ));
-            })
-            .ok()
-    } else {
-        None
-    };
+    let made = settings
+        .mdns
+        .then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), peer));
+    let made = made.map(|made| {
+        made.inspect_err(|error| {
+            warnings.push(format!(
+                "not looking for nodes on the local network: {error}"
+            ));
+        })
+        .ok()
+    });
+    Toggle::from(made.flatten())
+}
+
+/// Whether a router could let calls through: not to a node that listens nowhere, or on this machine alone.
+fn asks_router(settings: &NetworkSettings) -> bool {
+    let is_here = |it: &String| it.starts_with("/ip4/127.") || it.starts_with("/ip6/::1/");
+    settings.upnp && !settings.listen.iter().all(is_here)
+}
+
+fn behaviour(
+    key: &Keypair,
+    parts: Parts<'_>,
+    gossip: gossip::Gossip,
+    mdns: Toggle<mdns::tokio::Behaviour>,
+    relayed: relay::client::Behaviour,
+) -> Behaviour {
+    let peer = key.public().to_peer_id();
+    let settings = parts.settings;
     let identify = identify::Config::new(FAMILY.to_owned(), key.public())
-        .with_agent_version(agent.to_owned())
+        .with_agent_version(parts.agent.to_owned())
         .with_push_listen_addr_updates(true)
         .with_interval(IDENTIFY)
         // Members find one another by their cards; it is nobody else's business where this node listens.
@@ -144,14 +183,23 @@ fn behaviour(
     let ping = ping::Config::new()
         .with_interval(PING)
         .with_timeout(PING_TIMEOUT);
-    Ok(Behaviour {
+    let relay = settings
+        .relay
+        .then(|| relaying::behaviour(peer, parts.members));
+    Behaviour {
         limits: connection_limits::Behaviour::new(connection_limits(settings)),
-        streams: streams::Behaviour::new(incoming),
-        gossip: Guard::new(gossip::behaviour(limits::TAGS_MAX).map_err(NetError::Setup)?),
+        streams: streams::Behaviour::new(parts.incoming),
+        gossip: Guard::new(gossip),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(ping),
-        mdns: Toggle::from(mdns),
-    })
+        mdns,
+        asking: Asking::default(),
+        answering: Answering::default(),
+        upnp: Toggle::from(asks_router(settings).then(upnp::tokio::Behaviour::default)),
+        relay: Toggle::from(relay),
+        relayed,
+        punching: dcutr::Behaviour::new(peer),
+    }
 }
 
 /// Every limit is set. Others may fill three quarters of the connections, so that there is always

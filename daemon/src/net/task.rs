@@ -11,14 +11,16 @@ use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{self, MessageAcceptance, PublishError, TopicHash};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, mdns, ping, relay};
 use tokio::sync::mpsc;
 
 use super::dropped::Dropped;
 use super::gossip::{self, Acceptance, Pending};
 use super::handle::Command;
 use super::outbox::Outbox;
-use super::peers;
+use super::peers::{self, Link};
+use super::reach::Reach;
+use super::relay::Members;
 use super::requests::Shared;
 use super::swarm::{Behaviour, BehaviourEvent};
 use super::wanted::{ADDRESSES_KEPT_MAX, Wanted};
@@ -26,8 +28,11 @@ use super::{MessageRef, NetError, NetEvent};
 
 #[path = "calls.rs"]
 mod calls;
+#[path = "paths.rs"]
+mod paths;
 
 use calls::{dial_reason, jitter};
+use paths::Clocks;
 
 /// How often messages that wait for judgement are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -55,6 +60,16 @@ pub(super) struct Task {
     swept_at: Instant,
     topics: HashMap<TopicHash, NetworkId>,
     listeners: Vec<ListenerId>,
+    reach: Reach,
+    /// Where others can call this node, as its settings say.
+    told: Vec<Multiaddr>,
+    /// The nodes that may reserve a place here; and those that have.
+    members: Members,
+    guests: HashSet<PeerId>,
+    /// What passes through here: from whom to whom.
+    circuits: Vec<(PeerId, PeerId)>,
+    clocks: Clocks,
+    next_direct: Instant,
 }
 
 impl Task {
@@ -63,7 +78,9 @@ impl Task {
         node: NodeId,
         settings: &NetworkSettings,
         shared: Arc<Shared>,
+        members: Members,
     ) -> Self {
+        let told = shared.view().external.clone();
         Self {
             swarm,
             node,
@@ -77,6 +94,13 @@ impl Task {
             swept_at: Instant::now(),
             topics: HashMap::new(),
             listeners: Vec::new(),
+            reach: Reach::default(),
+            told,
+            members,
+            guests: HashSet::new(),
+            circuits: Vec::new(),
+            clocks: Clocks::now(),
+            next_direct: Instant::now(),
         }
     }
 
@@ -86,6 +110,7 @@ impl Task {
         for warning in warnings {
             self.outbox.push(NetEvent::Warning(warning));
         }
+        self.open_relay();
         let mut silent: HashSet<ListenerId> = listeners.iter().copied().collect();
         self.listeners = listeners;
         let told = async {
@@ -168,6 +193,7 @@ impl Task {
                 self.judge(&MessageRef { id, source }, Acceptance::Ignore);
             }
             self.close_unused(now);
+            self.tend_paths(now);
         }
         if self.wanted.next_at().is_some_and(|at| at <= now) {
             self.call_wanted(now);
@@ -187,13 +213,14 @@ impl Task {
         if unused.is_empty() {
             return;
         }
-        let in_mesh: HashSet<PeerId> = {
+        let mut in_use: HashSet<PeerId> = {
             let mesh = behaviour.gossip.gossip().all_mesh_peers();
             mesh.copied().collect()
         };
+        in_use.extend(self.passing());
         let closed: Vec<_> = unused
             .into_iter()
-            .filter(|(peer, _)| !in_mesh.contains(peer) || behaviour.gossip.has_fallen(peer))
+            .filter(|(peer, _)| !in_use.contains(peer) || behaviour.gossip.has_fallen(peer))
             .collect();
         for (_, connection) in closed {
             self.swarm.close_connection(connection);
@@ -209,7 +236,8 @@ impl Task {
             self.set_wanted(list);
         }
         if let Some(nodes) = requests.trusted {
-            let peers = nodes.iter().filter_map(peers::peer_id);
+            let peers: HashSet<PeerId> = nodes.iter().filter_map(peers::peer_id).collect();
+            self.members.set(peers.clone());
             self.swarm.behaviour_mut().gossip.set_trusted(peers);
         }
         for (node, address) in requests.addresses {
@@ -242,8 +270,11 @@ impl Task {
             Command::Subscribers(network, reply) => {
                 let _ = reply.send(self.subscribers(&gossip::topic(&network).hash()));
             }
-            Command::Open(node, reply) => match peers::peer_id(&node) {
-                Some(peer) => self.swarm.behaviour_mut().streams.open(peer, reply),
+            Command::Open(node, protocol, reply) => match peers::peer_id(&node) {
+                Some(peer) => {
+                    let streams = &mut self.swarm.behaviour_mut().streams;
+                    streams.open(peer, protocol, reply);
+                }
                 None => drop(reply),
             },
             // Taken out by the loop.
@@ -313,8 +344,7 @@ impl Task {
                 endpoint,
                 ..
             } => {
-                let address = peers::without_peer(endpoint.get_remote_address().clone());
-                self.on_connected(peer_id, connection_id, address, endpoint.is_dialer());
+                self.on_connected(peer_id, Link::new(connection_id, &endpoint));
             }
             SwarmEvent::ConnectionClosed {
                 connection_id,
@@ -326,7 +356,14 @@ impl Task {
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 self.on_dial_failed(peer_id, &error);
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
+            SwarmEvent::NewListenAddr {
+                listener_id,
+                address,
+            } => {
+                if self.on_place(listener_id, &address) {
+                    return;
+                }
+                self.tell_relay(&address);
                 let mut view = self.shared.view_mut();
                 if !view.listen.contains(&address) {
                     view.listen.push(address.clone());
@@ -337,11 +374,20 @@ impl Task {
                 });
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.shared
-                    .view_mut()
-                    .listen
-                    .retain(|known| *known != address);
+                let mut view = self.shared.view_mut();
+                let before = view.listen.len();
+                view.listen.retain(|known| *known != address);
+                let is_less = view.listen.len() < before;
+                drop(view);
+                if is_less {
+                    self.on_moved(address);
+                    self.emit(NetEvent::AddressesChanged);
+                }
             }
+            SwarmEvent::NewExternalAddrCandidate { address } => self.on_candidate(&address),
+            SwarmEvent::ExternalAddrConfirmed { address } => self.on_external(address),
+            SwarmEvent::ExternalAddrExpired { address } => self.on_external_lost(address),
+            SwarmEvent::ListenerClosed { listener_id, .. } if self.on_place_lost(listener_id) => {}
             SwarmEvent::ListenerClosed {
                 addresses, reason, ..
             } => {
@@ -366,23 +412,22 @@ impl Task {
         }
     }
 
-    fn on_connected(
-        &mut self,
-        peer: PeerId,
-        connection: ConnectionId,
-        address: Multiaddr,
-        outbound: bool,
-    ) {
+    fn on_connected(&mut self, peer: PeerId, link: Link) {
         let Some(node) = peers::node_id(&peer) else {
-            self.swarm.close_connection(connection);
+            self.swarm.close_connection(link.connection);
             return;
         };
-        let text = address.to_string();
-        let is_first = self
-            .shared
-            .view_mut()
-            .add_link(node, connection, address, outbound);
+        let (text, outbound) = (link.address.to_string(), link.outbound);
+        let mut view = self.shared.view_mut();
+        let could_be_called = view.can_be_called();
+        let is_first = view.add_link(node, link);
+        let is_news = view.can_be_called() != could_be_called;
+        drop(view);
         self.wanted.on_connected(&node, Instant::now());
+        self.reach.on_connected(Instant::now());
+        if is_news {
+            self.open_relay();
+        }
         if is_first {
             tracing::debug!(?node, outbound, "connected");
             self.emit(NetEvent::Connected {
@@ -397,6 +442,7 @@ impl Task {
         let closed = self.shared.view_mut().remove_link(connection);
         if let Some((node, true)) = closed {
             tracing::debug!(?node, cause, "disconnected");
+            self.reach.on_gone(&node);
             self.wanted.on_disconnected(&node, Instant::now(), jitter());
             self.emit(NetEvent::Disconnected { node });
         }
@@ -418,6 +464,8 @@ impl Task {
             BehaviourEvent::Gossip(_) => {}
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 if let Some(node) = peers::node_id(&peer_id) {
+                    let relays = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
+                    self.reach.note_offer(node, relays);
                     self.shared
                         .view_mut()
                         .set_agent(&node, peers::clean_agent(&info.agent_version));
@@ -444,6 +492,15 @@ impl Task {
             },
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.on_found(found),
             BehaviourEvent::Mdns(mdns::Event::Expired(_)) => {}
+            BehaviourEvent::Relay(event) => self.on_relay_event(&event),
+            BehaviourEvent::Punching(event) => {
+                let found = event.result.is_ok();
+                tracing::debug!(peer = %event.remote_peer_id, found, "a direct way was sought");
+            }
+            BehaviourEvent::Upnp(_)
+            | BehaviourEvent::Asking(_)
+            | BehaviourEvent::Answering(_)
+            | BehaviourEvent::Relayed(_) => {}
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Streams(never) => match never {},
         }

@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 
 #[path = "guard_tests.rs"]
 mod guard;
+#[path = "relay_tests.rs"]
+mod relay;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -65,7 +67,7 @@ async fn watch(net: Net, mut events: mpsc::Receiver<NetEvent>, seen: Arc<Mutex<S
             NetEvent::Identified { node, addresses } => seen.identified.push((node, addresses)),
             NetEvent::Warning(text) => seen.warnings.push(text),
             NetEvent::DialFailed { node, reason } => seen.failed.push((node, reason)),
-            NetEvent::Found { .. } | NetEvent::Listening { .. } => {}
+            NetEvent::Found { .. } | NetEvent::Listening { .. } | NetEvent::AddressesChanged => {}
         }
     }
 }

@@ -44,8 +44,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Replaces the list. What is known of a node that stays is kept; a node that is new, or has an
-    /// address that is new, is called soon, unless it `is_connected`.
+    /// Replaces the list. What is known of a node that stays is kept, its other addresses after those of the list;
+    /// a node that is new, or has an address that is new, is called soon, unless it `is_connected`.
     pub(super) fn set(
         &mut self,
         list: Vec<(NodeId, Vec<Multiaddr>)>,
@@ -70,8 +70,17 @@ impl Wanted {
                     },
                 })
             });
-            for address in addresses {
-                entry.add(address, now);
+            entry.put_first(addresses, now);
+        }
+    }
+
+    /// Something changed by which nodes may be reached that were not: this machine woke up, or is in another network.
+    /// Whoever waits is called within two seconds, each at its own time, as if nothing had failed.
+    pub(super) fn hasten(&mut self, now: Instant, mut jitter: impl FnMut() -> u32) {
+        for entry in self.nodes.values_mut() {
+            entry.failures = 0;
+            if let State::Waiting(at) = &mut entry.state {
+                *at = (*at).min(now + pause(0, jitter()));
             }
         }
     }
@@ -163,6 +172,29 @@ impl Wanted {
 }
 
 impl Entry {
+    /// Puts addresses before those that are known; at the bound, the others go.
+    fn put_first(&mut self, addresses: Vec<Multiaddr>, now: Instant) {
+        let mut all: Vec<Multiaddr> = Vec::with_capacity(ADDRESSES_KEPT_MAX);
+        let known = std::mem::take(&mut self.addresses);
+        let is_new = addresses.iter().any(|address| !known.contains(address));
+        for address in addresses.into_iter().chain(known) {
+            if all.len() < ADDRESSES_KEPT_MAX && !all.contains(&address) {
+                all.push(address);
+            }
+        }
+        self.addresses = all;
+        if is_new {
+            self.call_soon(now);
+        }
+    }
+
+    /// An address that was not tried deserves a call, but not several at once.
+    fn call_soon(&mut self, now: Instant) {
+        if let State::Waiting(at) = &mut self.state {
+            *at = (*at).min(now + pause(0, u32::MAX));
+        }
+    }
+
     fn add(&mut self, address: Multiaddr, now: Instant) -> bool {
         if self.addresses.contains(&address) {
             return false;
@@ -171,10 +203,7 @@ impl Entry {
             self.addresses.remove(0);
         }
         self.addresses.push(address);
-        // An address that we have not tried deserves a call, but not several at once.
-        if let State::Waiting(at) = &mut self.state {
-            *at = (*at).min(now + pause(0, u32::MAX));
-        }
+        self.call_soon(now);
         true
     }
 
@@ -295,6 +324,42 @@ mod tests {
             wanted.take_due(now + PAUSE_MAX, 9).is_empty(),
             "it is connected already"
         );
+    }
+
+    #[test]
+    fn what_the_list_says_stays_however_much_is_learnt() {
+        let now = Instant::now();
+        let mut wanted = Wanted::default();
+        wanted.set(vec![(node(1), vec![address(1)])], now, never);
+        for port in 2..100 {
+            wanted.add_address(&node(1), address(port), now);
+        }
+        wanted.set(vec![(node(1), vec![address(1), address(200)])], now, never);
+        let known = wanted.addresses(&node(1));
+        assert_eq!(known[..2], [address(1), address(200)]);
+        assert_eq!(known.len(), ADDRESSES_KEPT_MAX);
+    }
+
+    #[test]
+    fn whoever_waits_is_called_soon_when_the_network_changes() {
+        let now = Instant::now();
+        let mut wanted = Wanted::default();
+        let list = vec![(node(1), vec![address(1)]), (node(2), vec![address(2)])];
+        wanted.set(list, now, never);
+        let mut at = now;
+        for _ in 0..12 {
+            wanted.take_due(at, 9);
+            wanted.on_failed(&node(1), at, 0);
+            wanted.on_failed(&node(2), at, 0);
+            at = wanted.next_at().unwrap();
+        }
+        let mut jitter = [0, u32::MAX].into_iter();
+        let woke = at - PAUSE_MAX / 4;
+        wanted.hasten(woke, || jitter.next().unwrap());
+        assert_eq!(wanted.take_due(woke + PAUSE_MIN, 9).len(), 1, "not in step");
+        assert_eq!(wanted.take_due(woke + PAUSE_MIN * 2, 9).len(), 1);
+        wanted.on_failed(&node(1), woke, 0);
+        assert_eq!(wanted.next_at(), Some(woke + PAUSE_MIN), "counted anew");
     }
 
     #[test]

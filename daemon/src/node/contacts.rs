@@ -56,6 +56,11 @@ impl Calls {
     }
 }
 
+/// Whether an address leads over a relay: then it is of use only with the id of the node.
+pub(super) fn is_relayed(address: &str) -> bool {
+    address.contains("/p2p-circuit")
+}
+
 fn contacts_key(network: &NetworkId) -> Vec<u8> {
     [CONTACTS, network.as_bytes()].concat()
 }
@@ -187,7 +192,9 @@ impl Node {
     /// Where to find the network, for a ticket: this node first, then other members' nodes, those first
     /// that are connected.
     pub(super) fn addresses_for_ticket(&self, network: &NetworkId) -> Vec<String> {
-        let own = self.addresses_for_others();
+        // A relay that leads to this node is a member's node itself, and its own address shorter.
+        let mut own = self.addresses_for_others();
+        own.retain(|address| !is_relayed(address));
         let is_local =
             |address: &String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
         let local_only = own.iter().all(is_local);
@@ -203,7 +210,9 @@ impl Node {
             .into_iter()
             .partition(|(node, _)| connected.contains(node));
         let others = near.into_iter().chain(far).filter_map(|(_, addresses)| {
-            let mut useful = addresses.into_iter().filter(|a| local_only || !is_local(a));
+            let mut useful = addresses
+                .into_iter()
+                .filter(|a| (local_only || !is_local(a)) && !is_relayed(a));
             useful.next()
         });
         let mut addresses: Vec<String> = own.iter().take(OWN_FIRST).cloned().collect();

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use fingerpost_proto::api::{Check, Checkup};
+use fingerpost_proto::api::{Check, Checkup, Way};
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use fingerpost_proto::sync::receipts;
 
+use super::reach::public_count;
 use super::{Node, NodeError, lock, now_s};
 use crate::doctor::{self, failure, in_parallel, ok, warning};
-use crate::net::Peer;
 
 /// After so long without an exchange, an admin should look.
 const SILENT_S: u64 = 60 * 60;
@@ -210,30 +210,19 @@ impl Node {
     }
 
     fn check_reachability(&self) -> Check {
-        let listening = self.net().listen_addresses();
-        if listening.is_empty() {
-            return warning(
-                "reachability",
-                "this node listens nowhere: it calls others, and nobody can call it",
-                "set network.listen, unless that is meant so",
-            );
-        }
-        let was_called = self.net().peers().iter().any(|peer: &Peer| !peer.outbound);
-        let external = self.net().external_addresses();
-        let public = listening.iter().filter(|it| is_public(it)).count() + external.len();
-        match (was_called, public) {
-            (true, _) => ok("reachability", "another node has called this one"),
-            (false, 0) => warning(
-                "reachability",
-                "this node is known by addresses of its own network only, and nobody has called it since it was started",
-                "have the router forward port 7787 (TCP and UDP) to this machine, and name its outer address in network.external; within one office nothing needs to be done",
-            ),
-            (false, count) => ok(
+        let reach = self.reachability();
+        let said = reach.sentence.trim_end_matches('.').to_owned();
+        let count = public_count(&reach.addresses);
+        match (reach.advice, reach.way) {
+            // A member with an address of its own is called as soon as others run.
+            (Some(_), Way::Outward) if count > 0 && reach.relaying.is_none() => ok(
                 "reachability",
                 format!(
                     "{count} address(es) can be called from outside; nobody has since the start"
                 ),
             ),
+            (Some(advice), _) => warning("reachability", said, advice),
+            (None, _) => ok("reachability", said),
         }
     }
 
@@ -265,58 +254,6 @@ impl Node {
                 "version",
                 format!("{own}; connected nodes also run {}", others.join(", ")),
             ),
-        }
-    }
-}
-
-/// Whether an address may be called from outside the network that this machine is in.
-fn is_public(address: &str) -> bool {
-    let mut parts = address.split('/').skip(1);
-    match (parts.next(), parts.next()) {
-        (Some("ip4"), Some(ip)) => ip.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| {
-            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
-            !(ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_unspecified()
-                || shared)
-        }),
-        (Some("ip6"), Some(ip)) => ip.parse::<std::net::Ipv6Addr>().is_ok_and(|ip| {
-            !(ip.is_loopback()
-                || ip.is_unicast_link_local()
-                || ip.is_unique_local()
-                || ip.is_unspecified())
-        }),
-        (Some(kind), Some(_)) => kind.starts_with("dns"),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_public;
-
-    #[test]
-    fn home_addresses_are_not_public() {
-        for address in [
-            "/ip4/192.168.1.2/tcp/1",
-            "/ip4/127.0.0.1/tcp/1",
-            "/ip4/100.64.0.9/udp/1/quic-v1",
-            "/ip6/::1/tcp/1",
-            "/ip6/fe80::1/tcp/1",
-            "/ip6/fd00::1/tcp/1",
-            "",
-            "/unix/x",
-        ] {
-            assert!(!is_public(address), "{address}");
-        }
-        for address in [
-            "/ip4/203.0.113.9/tcp/1",
-            "/ip4/100.128.0.1/tcp/1",
-            "/ip6/2001:db8::1/tcp/1",
-            "/dns/node.example.org/tcp/1",
-        ] {
-            assert!(is_public(address), "{address}");
         }
     }
 }

@@ -262,10 +262,12 @@ impl Node {
         self.network_info(network, Some(&org))
     }
 
-    /// Addresses to give to others: what was configured, then what this node listens on. Loopback
-    /// addresses are given only by a node that listens on nothing else.
+    /// Addresses to give to others: what was configured or found out, then places at relays, then what this node listens
+    /// on. Loopback addresses are given only by a node that listens on nothing else.
     pub(super) fn addresses_for_others(&self) -> Vec<String> {
-        let mut addresses = self.settings.network.external.clone();
+        let mut addresses = self.net().external_addresses();
+        let relayed = self.net().relayed_addresses().into_iter();
+        addresses.extend(relayed.map(|(_, address)| address));
         let listening = self.net().listen_addresses();
         let local = |address: &&String| {
             address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/")

@@ -32,6 +32,7 @@ mod names;
 mod nodes;
 mod passes;
 mod public;
+mod reach;
 mod records;
 mod rekey;
 mod restore;

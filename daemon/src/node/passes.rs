@@ -20,6 +20,7 @@ use fingerpost_proto::replica::{Item, Replica};
 use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::sync::receipts;
 
+use super::contacts::is_relayed;
 use super::documents::By;
 use super::names::{card_of, org_ref};
 use super::tasks::{HandingOver, Joining, Kind, TakeOver, Task, Whereabouts, task};
@@ -95,7 +96,7 @@ impl Node {
         let mut addresses = self.addresses_for_others();
         // Should this node be away when the pass is used, the others know the network too.
         let others = self.member_nodes().into_values();
-        addresses.extend(others.filter_map(|known| known.into_iter().next()));
+        addresses.extend(others.filter_map(|known| known.into_iter().find(|it| !is_relayed(it))));
         addresses.truncate(limits::ADDRESSES_MAX);
         let content = Content {
             delegation,
@@ -227,7 +228,9 @@ impl Node {
             if self.net().is_connected(&joining.whereabouts.giver) {
                 break;
             }
-            self.net().dial(None, vec![address.clone()]);
+            // Of all these addresses, those over relays are the giver's own.
+            let giver = is_relayed(address).then_some(joining.whereabouts.giver);
+            self.net().dial(giver, vec![address.clone()]);
         }
         if card_of(&self.replica(), org).is_none() {
             self.sync_all_soon();

@@ -1,19 +1,22 @@
 //! When to exchange with whom, and which nodes to be connected with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fingerpost_proto::ids::NodeId;
+use fingerpost_proto::ids::{NodeId, OrgId};
 use fingerpost_proto::limits;
+use fingerpost_proto::peering;
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use tokio::task::JoinSet;
 
 use super::names::card_of;
+use super::reach::has_listing;
 use super::{Node, lock};
 use crate::keys::random;
+use crate::net::range_of_addresses;
 use crate::rescue::Rescue;
 use crate::store::SledStorage;
 
@@ -21,8 +24,10 @@ use crate::store::SledStorage;
 const WANTED_EVERY: Duration = Duration::from_secs(2);
 /// Of two nodes that know of each other, the one with the smaller id dials; the other steps in after this.
 const OTHER_SIDE_DIALS_AFTER: Duration = Duration::from_secs(10);
-/// Most nodes that this node tries to stay connected with.
-const WANTED_MAX: usize = 128;
+/// A node that this one would call and that is not connected for so long is silent: others come first.
+const SILENT_AFTER: Duration = Duration::from_secs(60);
+/// How often another node is drawn to be connected with.
+const DRAW_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// How long to wait between two looks at what this node should do by itself: several things that came together
 /// make one change of a card.
@@ -39,7 +44,7 @@ const ALONE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs until `stop` is cancelled: exchanges with the node whose turn it is.
 pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) {
-    let mut known: BTreeMap<NodeId, Instant> = BTreeMap::new();
+    let mut company = Company::default();
     let mut next_wanted = Instant::now();
     let mut next_somebody = Instant::now() + interval(&node);
     let mut next_day = Instant::now() + DAY_EVERY;
@@ -49,7 +54,7 @@ pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) 
     while !*stop.borrow() {
         let now = Instant::now();
         if now >= next_wanted {
-            tokio::task::block_in_place(|| node.refresh_wanted(&mut known));
+            tokio::task::block_in_place(|| node.refresh_wanted(&mut company));
             next_wanted = now + WANTED_EVERY;
         }
         if now >= next_somebody {
@@ -89,6 +94,38 @@ pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) 
     }
 }
 
+/// What is remembered of the nodes that this one may be connected with.
+#[derive(Default)]
+struct Company {
+    /// Since when each is known and not connected.
+    away: BTreeMap<NodeId, Instant>,
+    /// Which one is drawn, and until when.
+    drawn: Option<([u8; 32], Instant)>,
+}
+
+impl Company {
+    /// For how long a node has been known and not connected.
+    fn away_for(&mut self, node: &NodeId, is_connected: bool) -> Duration {
+        let since = self.away.entry(*node).or_insert_with(Instant::now);
+        if is_connected {
+            *since = Instant::now();
+        }
+        since.elapsed()
+    }
+
+    /// Random bytes that stay the same for a while.
+    fn entropy(&mut self) -> [u8; 32] {
+        match self.drawn {
+            Some((entropy, until)) if Instant::now() < until => entropy,
+            _ => {
+                let entropy = random().unwrap_or_default();
+                self.drawn = Some((entropy, Instant::now() + DRAW_EVERY));
+                entropy
+            }
+        }
+    }
+}
+
 /// The configured interval, a quarter shorter or longer, so that nodes do not fall into step.
 fn interval(node: &Node) -> Duration {
     let interval_ms = u64::from(node.settings.sync.interval_s) * 1_000;
@@ -97,31 +134,70 @@ fn interval(node: &Node) -> Duration {
 }
 
 impl Node {
-    /// Tells the network layer which nodes to stay connected with: those of members, by their cards.
-    fn refresh_wanted(&self, known: &mut BTreeMap<NodeId, Instant>) {
-        let connected = self.net().connected();
-        let mut wanted = Vec::new();
-        let mut nodes = self.member_nodes();
+    /// Tells the network layer which nodes to stay connected with: of the members' nodes, by their cards, those that
+    /// [`peering::choose`] names.
+    fn refresh_wanted(&self, company: &mut Company) {
+        let connected: BTreeSet<NodeId> = self.net().connected().into_iter().collect();
+        let mut nodes = self.nodes_of_members();
         if !self.is_member_anywhere() {
             // The store is new or has lost something: the nodes that were known before show the way.
             for (node, addresses) in lock(&self.rescue).nodes() {
-                nodes.entry(*node).or_insert_with(|| addresses.clone());
+                nodes
+                    .entry(*node)
+                    .or_insert_with(|| (None, addresses.clone()));
             }
         }
-        for (node, addresses) in nodes {
-            let since = *known.entry(node).or_insert_with(Instant::now);
-            let ours_to_dial = self.id() < node || since.elapsed() >= OTHER_SIDE_DIALS_AFTER;
-            if connected.contains(&node) || (ours_to_dial && !addresses.is_empty()) {
+        company.away.retain(|node, _| nodes.contains_key(node));
+        let chosen = self.choose(&nodes, &connected, company);
+        let mut wanted = Vec::with_capacity(chosen.len());
+        for node in chosen {
+            let Some((_, addresses)) = nodes.remove(&node) else {
+                continue;
+            };
+            // Whoever cannot be called need not wait for the other side to call.
+            let patience = match self.net().can_be_called() {
+                true => OTHER_SIDE_DIALS_AFTER,
+                false => OTHER_SIDE_DIALS_AFTER / 4,
+            };
+            let is_connected = connected.contains(&node);
+            let away_for = company.away_for(&node, is_connected);
+            let ours_to_dial = self.id() < node || away_for >= patience;
+            if is_connected || (ours_to_dial && !addresses.is_empty()) {
                 wanted.push((node, addresses));
-            }
-            if wanted.len() >= WANTED_MAX {
-                break;
             }
         }
         self.net().set_wanted(wanted);
         self.call_contacts();
         self.refresh_trusted();
         self.write_rescue();
+    }
+
+    fn choose(
+        &self,
+        nodes: &BTreeMap<NodeId, (Option<OrgId>, Vec<String>)>,
+        connected: &BTreeSet<NodeId>,
+        company: &mut Company,
+    ) -> Vec<NodeId> {
+        if nodes.len() <= limits::CONNECT_ALL_MAX_NODES {
+            return nodes.keys().copied().collect();
+        }
+        let replica = self.replica();
+        let candidate = |(node, (org, addresses)): (&NodeId, &(Option<OrgId>, Vec<String>))| {
+            let is_connected = connected.contains(node);
+            peering::Candidate {
+                node: *node,
+                // One of which nothing else is known speaks for itself.
+                org: org.unwrap_or(OrgId::from_bytes(*node.as_bytes())),
+                range: range_of_addresses(addresses),
+                is_sibling: org.is_some_and(|org| replica.own().contains(&org)),
+                is_connected,
+                has_missing: org.is_some_and(|org| !has_listing(&replica, &org)),
+                is_silent: company.away_for(node, is_connected) >= SILENT_AFTER,
+            }
+        };
+        let candidates: Vec<_> = nodes.iter().map(candidate).collect();
+        drop(replica);
+        peering::choose(&self.id(), &candidates, &company.entropy())
     }
 
     fn is_member_anywhere(&self) -> bool {
@@ -161,17 +237,25 @@ impl Node {
     }
 
     pub(super) fn member_nodes(&self) -> BTreeMap<NodeId, Vec<String>> {
+        let nodes = self.nodes_of_members().into_iter();
+        nodes.map(|(node, (_, known))| (node, known)).collect()
+    }
+
+    /// The other nodes of members, each with an organisation that it speaks for and the addresses at which it may be:
+    /// those of the card first, then those at which it answered before.
+    fn nodes_of_members(&self) -> BTreeMap<NodeId, (Option<OrgId>, Vec<String>)> {
         let mut replica = self.replica();
         let mut nodes = BTreeMap::new();
         for org in replica.organisations() {
             if replica.place(&org) == Some(Place::Member)
                 && let Some(card) = card_of(&replica, &org)
             {
-                nodes.extend(card.nodes);
+                let of_card = card.nodes.into_iter();
+                nodes.extend(of_card.map(|(node, addresses)| (node, (Some(org), addresses))));
             }
         }
         nodes.remove(&self.id());
-        for (node, addresses) in &mut nodes {
+        for (node, (_, addresses)) in &mut nodes {
             for address in remembered(&replica, node) {
                 if !addresses.contains(&address) {
                     addresses.push(address);

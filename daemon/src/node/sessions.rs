@@ -453,6 +453,7 @@ impl Node {
         let begun = Instant::now();
         let patience = lock(&self.sessions).patience;
         let peer = session.peer();
+        let is_relayed = stream.is_relayed();
         let (mut sender, mut receiver) = frames_with_idle(stream, patience.idle);
         let session = Mutex::new(session);
         let handled = Notify::new();
@@ -482,6 +483,9 @@ impl Node {
         traffic.sessions += u64::from(finished.is_ok());
         traffic.sent_bytes += sender.wire_bytes();
         traffic.received_bytes += receiver.wire_bytes();
+        if is_relayed {
+            traffic.relayed_bytes += sender.wire_bytes() + receiver.wire_bytes();
+        }
         drop(traffic);
         let (sent, received) = (sender.wire_bytes(), receiver.wire_bytes());
         let took = finished.is_ok().then(|| begun.elapsed());

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use fingerpost_proto::api::{
-    IndexHealth, Lacking, OrgRef, OrgStatus, PeerInfo, Status, StoreHealth,
+    IndexHealth, Lacking, NetworkInfo, OrgRef, OrgStatus, PeerInfo, Status, StoreHealth,
 };
-use fingerpost_proto::ids::{DocName, NetworkId, NodeId, OrgId};
+use fingerpost_proto::ids::{NetworkId, NodeId, OrgId};
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::sync::{Receipt, receipts};
@@ -14,6 +14,7 @@ use fingerpost_proto::sync::{Receipt, receipts};
 use super::clock::{Latest, warn_of_the_future, warn_of_the_past};
 use super::membership::nodes_of;
 use super::names::org_ref;
+use super::reach::has_listing;
 use super::{Node, NodeError, lock, now_s};
 use crate::store::SledStorage;
 
@@ -34,16 +35,25 @@ impl Node {
         };
         let members = self.member_orgs();
         let organisations = self.org_statuses(&members, &receipts)?;
-        let peers = self.peers(&members, &receipts);
+        let peers = self.peer_infos(&members, &receipts);
         let lacking = self.lacking(&members, &receipts);
         let (documents, _) = self.replica().counts();
         let index = self.index.stats()?;
         let warnings = self.warnings(&receipts)?;
         // Not below, where the replica's lock is held until all is put together.
         let last_bundle = self.last_bundle()?;
+        let exchanged = self.exchanged_in(&receipts)?;
+        let with_exchange = |network| {
+            let info = self.network_info(network, None)?;
+            let last_exchange_s = exchanged.get(&network).copied();
+            Ok::<_, NodeError>(NetworkInfo {
+                last_exchange_s,
+                ..info
+            })
+        };
         let networks = networks
             .into_iter()
-            .map(|network| self.network_info(network, None))
+            .map(with_exchange)
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Status {
             headline: headline(&organisations, networks.len(), &peers, &lacking),
@@ -51,6 +61,7 @@ impl Node {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at_s: self.started_at_s,
             addresses: self.net().listen_addresses(),
+            reachability: self.reachability(),
             organisations,
             networks,
             peers,
@@ -80,7 +91,7 @@ impl Node {
     }
 
     /// The members of this node's networks, other than its own organisations, with their nodes.
-    fn member_orgs(&self) -> BTreeMap<OrgId, Vec<NodeId>> {
+    pub(super) fn member_orgs(&self) -> BTreeMap<OrgId, Vec<NodeId>> {
         let mut replica = self.replica();
         let mut members = BTreeMap::new();
         for org in replica.organisations() {
@@ -89,6 +100,27 @@ impl Node {
             }
         }
         members
+    }
+
+    /// When an exchange with a member's node was last finished, in each network.
+    fn exchanged_in(
+        &self,
+        receipts: &BTreeMap<NodeId, Receipt>,
+    ) -> Result<BTreeMap<NetworkId, u64>, NodeError> {
+        let mut replica = self.replica();
+        let networks: Vec<NetworkId> = replica.networks().map(|(id, _)| id).collect();
+        let mut last = BTreeMap::new();
+        for (node, receipt) in receipts {
+            let orgs = replica.orgs_of_node(node)?;
+            for network in &networks {
+                let mut places = orgs.iter().map(|org| replica.place_among(org, &[*network]));
+                if places.any(|place| place == Some(Place::Member)) {
+                    let at_s: &mut u64 = last.entry(*network).or_default();
+                    *at_s = receipt.at_s.max(*at_s);
+                }
+            }
+        }
+        Ok(last)
     }
 
     fn org_statuses(
@@ -130,7 +162,7 @@ impl Node {
         Ok(statuses)
     }
 
-    fn peers(
+    fn peer_infos(
         &self,
         members: &BTreeMap<OrgId, Vec<NodeId>>,
         receipts: &BTreeMap<NodeId, Receipt>,
@@ -186,15 +218,15 @@ impl Node {
             orgs.into_iter().map(|org| org_ref(&replica, org)).collect()
         };
         let (_, states) = replica.counts();
-        let has_listing = |org: &OrgId| {
-            replica
-                .documents_of(org)
-                .any(|key| matches!(key.name, DocName::Listing(_)))
-        };
         let met = |nodes: &Vec<NodeId>| nodes.iter().any(|node| receipts.contains_key(node));
         Lacking {
             states,
-            listings: named(members.keys().filter(|org| !has_listing(org)).collect()),
+            listings: named(
+                members
+                    .keys()
+                    .filter(|org| !has_listing(&replica, org))
+                    .collect(),
+            ),
             never_met: named(
                 members
                     .iter()
@@ -276,7 +308,7 @@ impl Node {
 }
 
 /// The networks that an organisation is in, or asks to join.
-fn networks_of(replica: &Replica<SledStorage>, org: &OrgId) -> Vec<NetworkId> {
+pub(super) fn networks_of(replica: &Replica<SledStorage>, org: &OrgId) -> Vec<NetworkId> {
     let networks = replica.networks().map(|(id, _)| id);
     let accepts = |id: &NetworkId| {
         let standing = replica.standing(id, org);

@@ -24,6 +24,9 @@ pub struct NetworkInfo {
     pub vouches_needed: u32,
     /// What is being waited for, in plain words, if anything.
     pub waiting_for: Option<String>,
+    /// When an exchange with a member's node was last finished; only in the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exchange_s: Option<u64>,
     /// Things in this network that wait for a word of this node's organisations, in plain words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asks: Vec<String>,

@@ -43,6 +43,9 @@
 //! | `GET /v1/bundle?network=&since_s=` | | a bundle, as a stream |
 //! | `POST /v1/bundle` | a bundle, of the type [`BUNDLE_TYPE`] | [`ImportedBundle`] |
 //! | `GET /v1/doctor` | | [`Checkup`] |
+//! | `GET /v1/peers` | | [`Peers`] |
+//! | `POST /v1/peers` | [`AddPeer`] | [`AddedPeer`] |
+//! | `POST /v1/ping` | [`Ping`] | [`Pinged`] |
 //! | `GET /metrics` | | text in the format of Prometheus |
 //! | `POST /v1/networks?org=` | [`Found`] | [`NetworkInfo`] |
 //! | `POST /v1/networks/preview` | [`UseTicket`] | [`CharterView`] |
@@ -102,6 +105,7 @@ mod matching;
 mod membership;
 mod nodes;
 mod operating;
+mod reach;
 mod search;
 
 use serde::{Deserialize, Serialize};
@@ -120,6 +124,7 @@ pub use matching::*;
 pub use membership::*;
 pub use nodes::*;
 pub use operating::*;
+pub use reach::*;
 pub use search::*;
 
 /// Version of the JSON documents that the command line prints.
@@ -172,6 +177,9 @@ pub struct Status {
     pub started_at_s: u64,
     /// Addresses at which it listens, with its peer id.
     pub addresses: Vec<String>,
+    /// Whether others can reach it.
+    #[serde(default)]
+    pub reachability: Reachability,
     /// The organisations that it holds.
     pub organisations: Vec<OrgStatus>,
     /// The networks that it takes part in.
@@ -205,6 +213,9 @@ pub struct Traffic {
     pub sent_bytes: u64,
     /// Bytes received.
     pub received_bytes: u64,
+    /// Of both, the bytes that went over a relay.
+    #[serde(default)]
+    pub relayed_bytes: u64,
 }
 
 /// An organisation of this node, and who holds its latest.

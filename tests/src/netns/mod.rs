@@ -5,6 +5,7 @@
 //! (see [`Link`]) and not through the kernel's own emulator, `tc netem`, which many kernels are built without. What is needed is `ip`, and the right to make namespaces, as root has it.
 //! Everything disappears with [`Hosts`], also when the test panics.
 
+mod router;
 mod wire;
 
 use std::fs::File;
@@ -18,6 +19,7 @@ use std::thread::JoinHandle;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Fail;
+pub use router::{Nat, Router};
 use wire::Wire;
 pub use wire::{Frames, Link};
 
@@ -31,6 +33,10 @@ const VXLAN_PORT: u16 = 4789;
 const HOSTS_AT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// The end where this process is.
 const WIRE_AT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+/// Where the hosts are, unless a test asks for the internet: addresses of an office, and addresses that are kept for
+/// examples and count as public (RFC 5737).
+const OFFICE: [u8; 3] = [10, 78, 0];
+const INTERNET: [u8; 3] = [203, 0, 113];
 /// What a frame may carry: 1,500 octets less what VXLAN puts around it.
 const MTU: &str = "1450";
 /// Most hosts.
@@ -40,6 +46,8 @@ const HOSTS_MAX: usize = 200;
 #[derive(Debug)]
 pub struct Hosts {
     name: String,
+    /// The first three octets of the addresses.
+    range: [u8; 3],
     made: Vec<String>,
     wire: Arc<Wire>,
     carrier: Option<JoinHandle<()>>,
@@ -51,6 +59,18 @@ impl Hosts {
     /// # Errors
     /// When namespaces can be made but not be set up.
     pub fn new(count: usize) -> Result<Option<Self>, Fail> {
+        Self::in_range(count, OFFICE)
+    }
+
+    /// The same with addresses of the internet.
+    ///
+    /// # Errors
+    /// As [`Hosts::new`].
+    pub fn public(count: usize) -> Result<Option<Self>, Fail> {
+        Self::in_range(count, INTERNET)
+    }
+
+    fn in_range(count: usize, range: [u8; 3]) -> Result<Option<Self>, Fail> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         if count == 0 || count > HOSTS_MAX {
             return Err(Fail::new(format!("there can be 1 to {HOSTS_MAX} hosts")));
@@ -59,6 +79,7 @@ impl Hosts {
         let name = format!("{PREFIX}{}-{number}", std::process::id());
         let mut hosts = Self {
             name,
+            range,
             made: Vec::new(),
             wire: Arc::new(Wire::new(count)),
             carrier: None,
@@ -82,7 +103,8 @@ impl Hosts {
 
     /// The address of a host.
     pub fn address(&self, host: usize) -> Ipv4Addr {
-        Ipv4Addr::new(10, 78, 0, u8::try_from(host + 1).unwrap_or(u8::MAX))
+        let [a, b, c] = self.range;
+        Ipv4Addr::new(a, b, c, u8::try_from(host + 1).unwrap_or(u8::MAX))
     }
 
     /// Changes the link from one host to another, in this direction only.
@@ -107,6 +129,25 @@ impl Hosts {
                 self.wire.set(other, one, Link::CUT);
             }
         }
+    }
+
+    /// How many bits a second a host may send; 0 for as many as it likes. What waits for too long is lost.
+    pub fn set_rate(&self, host: usize, bits_per_s: u64) {
+        self.wire.set_rate(host, bits_per_s);
+    }
+
+    /// Gives a host another address, in place of those that it has; the last octet is given.
+    ///
+    /// # Errors
+    /// What `ip` said.
+    pub fn move_to(&self, host: usize, last: u8) -> Result<Ipv4Addr, Fail> {
+        let [a, b, c] = self.range;
+        let address = Ipv4Addr::new(a, b, c, last);
+        let name = self.namespace(host);
+        ip(&["-n", &name, "address", "flush", "dev", "eth0"])?;
+        let with_range = format!("{address}/24");
+        ip(&["-n", &name, "address", "add", &with_range, "dev", "eth0"])?;
+        Ok(address)
     }
 
     /// Takes the interface of a host down, or up again, as if its cable were pulled.

@@ -24,6 +24,8 @@ const DATAGRAM_MAX: usize = 2048;
 const LOOK_UP: Duration = Duration::from_millis(20);
 /// Frames under way at most; what comes beyond them is lost, as in any router.
 const UNDER_WAY_MAX: usize = 10_000;
+/// Longest that a frame waits for its turn on a narrow line; what would wait longer is lost.
+const QUEUE_MAX: Duration = Duration::from_millis(500);
 /// Locally administered, unicast; the last octet is the host's number.
 const MAC: [u8; 5] = [2, 0, 0, 0, 0];
 
@@ -54,6 +56,8 @@ pub struct Frames {
     pub carried: u64,
     /// Frames that did not.
     pub lost: u64,
+    /// Octets of those that arrived.
+    pub bytes: u64,
 }
 
 /// The state of all the links, shared between the test and the thread that carries frames.
@@ -61,8 +65,11 @@ pub struct Frames {
 pub(super) struct Wire {
     hosts: usize,
     links: Mutex<Vec<Link>>,
+    /// How many bits a second each host may send; 0 for as many as it likes.
+    rates: Mutex<Vec<u64>>,
     carried: AtomicU64,
     lost: AtomicU64,
+    bytes: AtomicU64,
     pub(super) over: AtomicBool,
 }
 
@@ -99,8 +106,10 @@ impl Wire {
         Self {
             hosts,
             links: Mutex::new(vec![Link::default(); hosts * hosts]),
+            rates: Mutex::new(vec![0; hosts]),
             carried: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             over: AtomicBool::new(false),
         }
     }
@@ -114,6 +123,38 @@ impl Wire {
         }
     }
 
+    /// Sets how many bits a second a host may send, numbered from 0; 0 for as many as it likes.
+    pub(super) fn set_rate(&self, host: usize, bits_per_s: u64) {
+        if let Ok(mut rates) = self.rates.lock()
+            && let Some(place) = rates.get_mut(host)
+        {
+            *place = bits_per_s;
+        }
+    }
+
+    /// When a frame of a host, numbered from 1, is on its way; `free_at` is when the one before it was. `None` when it
+    /// would wait for too long.
+    fn departs(
+        &self,
+        from: u8,
+        size: usize,
+        now: Instant,
+        free_at: &mut Instant,
+    ) -> Option<Instant> {
+        let rates = self.rates.lock().ok()?;
+        let rate = rates.get(usize::from(from - 1)).copied().unwrap_or(0);
+        let begins = now.max(*free_at);
+        if rate == 0 {
+            return Some(now);
+        }
+        if begins - now > QUEUE_MAX {
+            return None;
+        }
+        let bits = u64::try_from(size * 8).ok()?;
+        *free_at = begins + Duration::from_nanos(bits * 1_000_000_000 / rate);
+        Some(*free_at)
+    }
+
     fn link(&self, from: u8, to: u8) -> Link {
         let place = usize::from(from - 1) * self.hosts + usize::from(to - 1);
         let links = self.links.lock();
@@ -125,6 +166,7 @@ impl Wire {
         Frames {
             carried: self.carried.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -150,6 +192,7 @@ impl Wire {
         let mut under_way = BinaryHeap::new();
         let mut number = 0;
         let mut datagram = vec![0; DATAGRAM_MAX];
+        let mut free_at = vec![Instant::now(); self.hosts];
         while !self.over.load(Ordering::Relaxed) {
             let wait = self.deliver(socket, hosts_at, &mut under_way);
             socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
@@ -164,7 +207,13 @@ impl Wire {
             if usize::from(from) > self.hosts {
                 continue;
             }
-            let now = Instant::now();
+            let Some(free_at) = free_at.get_mut(usize::from(from - 1)) else {
+                continue;
+            };
+            let Some(now) = self.departs(from, frame.len(), Instant::now(), free_at) else {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
             for to in self.receivers(from, frame) {
                 let link = self.link(from, to);
                 if random.chance(link.loss_per_mille) || under_way.len() >= UNDER_WAY_MAX {
@@ -201,6 +250,8 @@ impl Wire {
             // What the system will not take is lost, as on any other network.
             let sent = socket.send_to(&pack(next.to, &next.frame), hosts_at);
             let count = if sent.is_ok() {
+                let size = u64::try_from(next.frame.len()).unwrap_or(0);
+                self.bytes.fetch_add(size, Ordering::Relaxed);
                 &self.carried
             } else {
                 &self.lost
@@ -321,6 +372,30 @@ mod tests {
         let mut fragment = udp();
         fragment[20] = 0x20;
         assert_eq!(completed(fragment.clone()), fragment);
+    }
+
+    #[test]
+    fn a_narrow_line_carries_one_frame_after_the_other() {
+        let wire = Wire::new(2);
+        let now = Instant::now();
+        let mut free_at = now;
+        assert_eq!(wire.departs(1, 1250, now, &mut free_at), Some(now));
+        wire.set_rate(0, 1_000_000);
+        for frame in 1..=50 {
+            let at = now + Duration::from_millis(10 * frame);
+            assert_eq!(wire.departs(1, 1250, now, &mut free_at), Some(at));
+        }
+        wire.departs(1, 1250, now, &mut free_at);
+        assert_eq!(
+            wire.departs(1, 1250, now, &mut free_at),
+            None,
+            "the queue is full"
+        );
+        let later = now + Duration::from_secs(9);
+        let at = later + Duration::from_millis(10);
+        assert_eq!(wire.departs(1, 1250, later, &mut free_at), Some(at));
+        let mut other = now;
+        assert_eq!(wire.departs(2, 1250, now, &mut other), Some(now));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
-    BackupContents, BackupFile, Checkup, Erase, Erased, MakeBackup, RestoredBackup, UseBackup,
+    AddPeer, AddedPeer, BackupContents, BackupFile, Checkup, Erase, Erased, MakeBackup, Peers,
+    Ping, Pinged, RestoredBackup, UseBackup,
 };
 
 use super::super::{ApiFailure, Who};
@@ -29,6 +30,8 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .route("/v1/backup", post(backup))
         .route("/v1/erase", post(erase))
         .route("/v1/doctor", get(doctor))
+        .route("/v1/peers", get(peers).post(add_peer))
+        .route("/v1/ping", post(ping))
         .route("/metrics", get(metrics))
         .merge(files)
 }
@@ -71,6 +74,20 @@ async fn erase(
 
 async fn doctor(State(node): NodeState) -> Answer<Checkup> {
     blocking(node, |node| Ok(node.checkup())).await
+}
+
+async fn peers(State(node): NodeState) -> Answer<Peers> {
+    blocking(node, Node::peers).await
+}
+
+async fn add_peer(State(node): NodeState, bytes: Bytes) -> Answer<AddedPeer> {
+    let request: AddPeer = body(&bytes)?;
+    Ok(Json(node.add_peer(&request).await?))
+}
+
+async fn ping(State(node): NodeState, bytes: Bytes) -> Answer<Pinged> {
+    let request: Ping = body(&bytes)?;
+    Ok(Json(node.ping(&request).await?))
 }
 
 /// What Prometheus asks for.

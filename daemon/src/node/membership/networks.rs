@@ -130,6 +130,7 @@ impl Node {
             members,
             vouches_needed: terms.vouches_needed,
             waiting_for,
+            last_exchange_s: None,
             asks,
         })
     }
