@@ -53,6 +53,8 @@ pub const LEFT_OUT_MAX: usize = 2_000;
 pub const RECORD_MAX_BYTES: usize = 1024;
 /// Most other writers that a record may name in `saw`.
 pub const SAW_MAX_WRITERS: usize = 15;
+/// Most other writers with which a node still takes another name until it has heard from the others after a start.
+pub const SAW_UNHEARD_MAX_WRITERS: usize = 11;
 /// Most automerge heads that a record may name.
 pub const HEADS_MAX: usize = 4;
 /// Most undominated records kept of one document.

@@ -322,6 +322,10 @@ impl Node {
             filler.feed_documents(refill);
             filler.index_ready.store(true, Ordering::Release);
         });
+        if node.has_heard() {
+            // There is nobody to hear from.
+            node.replica().note_heard();
+        }
         node.look_at_disk();
         node.subscribe_all();
         Ok(Opened { node, outgoing })

@@ -88,7 +88,7 @@ impl Node {
         *lock(&self.merge_worker) = Worker::of(program);
     }
 
-    /// Takes in all that siblings wrote and that is here sealed.
+    /// Takes in all that siblings wrote and that is here sealed, and publishes the end of it.
     async fn merge_all(self: &Arc<Self>) {
         loop {
             let node = Arc::clone(self);
@@ -111,13 +111,18 @@ impl Node {
                         }
                     }
                 }
-                Ok(Ok(None)) => return,
+                Ok(Ok(None)) => break,
                 Ok(Err(error)) => {
                     tracing::error!("siblings' documents could not be looked at: {error}");
                     return;
                 }
                 Err(_) => return,
             }
+        }
+        let node = Arc::clone(self);
+        let ended = tokio::task::spawn_blocking(move || node.end_differences()).await;
+        if let Ok(Err(error)) = ended {
+            tracing::error!("siblings' documents could not be published: {error}");
         }
     }
 
@@ -300,20 +305,58 @@ impl Node {
         Replica::<SledStorage>::note_contained(&mut batch, &key, &contains);
         replica.storage_mut().commit(batch)?;
         self.note_history(&mut replica, &key)?;
-        let ends_it = replica.is_to_publish_merge(&key)?
-            && self.may_write(&replica, &key)?
-            && self.check_not_moving(&replica, &key.org, key.name).is_ok();
-        let mut published = Vec::new();
-        if ends_it {
-            let state = conceal_merged(&mut document, key.name, state)?;
-            let contains = replica.contained(&key)?;
-            self.publish_document(&mut replica, key, &mut document, state, contains)?;
-            published.push(key);
-        }
+        let published = self.end_difference(&mut replica, key, &mut document, state)?;
         replica.storage_mut().flush()?;
         self.released(replica, &published)?;
         self.tend_soon();
         Ok(())
+    }
+
+    /// Publishes a document of which all undominated records are merged, if it is this node's turn. Gives what was
+    /// published.
+    fn end_difference(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        key: DocKey,
+        document: &mut OwnDocument,
+        state: Vec<u8>,
+    ) -> Result<Vec<DocKey>, NodeError> {
+        let is_turn = replica.is_to_publish_merge(&key)?
+            && self.may_write(replica, &key)?
+            && self.check_not_moving(replica, &key.org, key.name).is_ok();
+        if !is_turn {
+            return Ok(Vec::new());
+        }
+        let state = conceal_merged(document, key.name, state)?;
+        let contains = replica.contained(&key)?;
+        self.publish_document(replica, key, document, state, contains)?;
+        Ok(vec![key])
+    }
+
+    /// Publishes what was merged earlier and could not be published then: there was no room, the clock was wrong, or
+    /// it was the turn of a node that is revoked by now.
+    fn end_differences(&self) -> Result<(), NodeError> {
+        let _edits = lock(&self.edits);
+        let mut replica = self.replica();
+        let mut published = Vec::new();
+        for org in replica.own().clone() {
+            let keys: Vec<DocKey> = replica.documents_of(&org).collect();
+            for key in keys {
+                let is_held = || replica.storage().get(Table::Own, &key.to_bytes());
+                if !replica.is_to_publish_merge(&key)? || is_held()?.is_none() {
+                    continue;
+                }
+                let mut document = self.own_document(&replica, &key)?;
+                let state = state_of(key.name, &document.value()?)?;
+                match self.end_difference(&mut replica, key, &mut document, state) {
+                    Ok(ended) => published.extend(ended),
+                    Err(error) => tracing::warn!(
+                        "what was merged in {key} could not be published, and is tried again: {error}"
+                    ),
+                }
+            }
+        }
+        self.released(replica, &published)
     }
 
     /// Whether the histories of an organisation's documents are here, as far as they are to be had.

@@ -35,7 +35,7 @@ use crate::cbor;
 use crate::certificate::charter_id;
 use crate::charter::Charter;
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
-use crate::record::{SignedRecord, Writer};
+use crate::record::{Instance, Seen, SignedRecord};
 use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
@@ -194,8 +194,12 @@ pub struct Replica<S> {
     journal: u64,
     journal_first: u64,
     behind: bool,
-    /// Who this node was when it last published each document, since the store was opened.
-    published: BTreeMap<DocKey, Writer>,
+    /// Who this node was when it last published each document since the store was opened, and the record's number.
+    published: BTreeMap<DocKey, Seen>,
+    /// Whether a member has told what it holds since the store was opened.
+    heard: bool,
+    /// Who this node is until then.
+    unheard: Option<Instance>,
     /// Whether there is no room for more of others.
     full: bool,
 }
@@ -224,6 +228,8 @@ impl<S: Storage> Replica<S> {
             journal_first: 0,
             behind: false,
             published: BTreeMap::new(),
+            heard: false,
+            unheard: None,
             full: false,
         };
         replica.load_networks()?;

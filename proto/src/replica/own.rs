@@ -9,6 +9,7 @@ use super::{Kept, Replica, ReplicaError};
 use crate::cbor;
 use crate::ids::{DocKey, NodeId, RecordId};
 use crate::planted::{self, Planted};
+use crate::record::Seen;
 use crate::storage::{Batch, Storage, Table};
 
 /// An undominated record whose edits this node's own document lacks.
@@ -77,7 +78,7 @@ impl<S: Storage> Replica<S> {
 
     /// Whether it is this node's turn to publish a record that dominates several, all of which its own
     /// document contains. Siblings that have merged the same at once say the same with two records: of
-    /// those the node with the smallest id goes on, so that it ends.
+    /// those the node with the smallest id that is not revoked goes on, so that it ends.
     ///
     /// # Errors
     /// [`ReplicaError`].
@@ -94,11 +95,17 @@ impl<S: Storage> Replica<S> {
             let other = kept.record.get();
             other.state_hash == first.state_hash && other.heads == first.heads
         });
-        let writers = entry
-            .current
-            .iter()
-            .map(|kept| kept.record.get().writer.node);
-        Ok(!same || writers.min() == Some(self.node))
+        if !same {
+            return Ok(true);
+        }
+        let mut next = None;
+        for kept in &entry.current {
+            let writer = kept.record.get().writer.node;
+            if next.is_none_or(|next| writer < next) && self.speaks_for(&writer, &key.org)? {
+                next = Some(writer);
+            }
+        }
+        Ok(next.is_none_or(|next| next == self.node))
     }
 
     fn noted_contained(&self, key: &DocKey) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
@@ -116,7 +123,7 @@ impl<S: Storage> Replica<S> {
     /// # Errors
     /// [`ReplicaError`].
     pub fn is_overtaken(&self, key: &DocKey) -> Result<bool, ReplicaError<S::Error>> {
-        let Some(writer) = self.published.get(key) else {
+        let Some(Seen { writer, .. }) = self.published.get(key) else {
             return Ok(false);
         };
         let last = self.storage.get(Table::Meta, &written_id_key(key))?;

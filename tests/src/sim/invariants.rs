@@ -52,6 +52,9 @@ impl World {
         if self.nodes[node].hostile {
             return;
         }
+        self.tell(key, || {
+            format!("node {node} holds: {}", self.held_of(node, key))
+        });
         for id in self.nodes[node].replica.record_ids(key) {
             if !self.signed.contains_key(&id) {
                 self.fail(

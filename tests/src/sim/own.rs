@@ -200,15 +200,14 @@ impl World {
                 return;
             }
             self.report.merged += 1;
-            let replica = &self.nodes[node].replica;
-            if replica.is_to_publish_merge(key).expect("a store reads") {
-                let contains = replica.contained(key).expect("a store reads");
-                if let Some(own) = self.own_doc(node, key) {
-                    self.publish_own(node, *key, &own, contains);
-                }
-            }
-            if !self.nodes[node].up {
-                return;
+            self.tell(key, || format!("node {node} has merged {record:?}"));
+        }
+        // Also when all was merged before: the node whose turn it is may have been revoked since, or found no room.
+        let replica = &self.nodes[node].replica;
+        if replica.is_to_publish_merge(key).expect("a store reads") {
+            let contains = replica.contained(key).expect("a store reads");
+            if let Some(own) = self.own_doc(node, key) {
+                self.publish_own(node, *key, &own, contains);
             }
         }
     }

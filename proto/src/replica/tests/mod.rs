@@ -12,6 +12,7 @@ mod refusals;
 mod replaced;
 mod revoking;
 mod siblings;
+mod unheard;
 
 use super::*;
 use crate::charter::Charter;

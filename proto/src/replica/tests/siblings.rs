@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::certificate::Role;
+use crate::certificate::{FORMAT, LastRecord, Revocation, Role};
 use crate::documents::{ChangeNote, OwnDocument};
-use crate::record::Hash;
+use crate::record::{Hash, SignedRecord};
+use crate::signed::Signed;
 use crate::testing::{NOW_S, is_accepted, listing};
 
 const SHARD: DocName = DocName::Listing(0);
@@ -290,6 +291,59 @@ fn siblings_that_merge_at_once_come_to_an_end() {
     for n in 0..3 {
         assert_eq!(merged["services"][n]["name"], format!("by {n}"));
     }
+}
+
+/// Both have merged at once, and it is the turn of one that is stolen before it can publish.
+#[test]
+fn a_sibling_that_is_revoked_is_not_waited_for() {
+    let (mut siblings, mut peer) = family(2);
+    siblings.sort_by_key(|sibling| sibling.party.id());
+    let key = siblings[0].key();
+    for (n, sibling) in siblings.iter_mut().enumerate() {
+        sibling.edit(n, &format!("by {n}"));
+        carry(&sibling.replica, &mut peer, &key);
+    }
+    for sibling in &mut siblings {
+        carry(&peer, &mut sibling.replica, &key);
+        sibling.merge();
+    }
+    let [stolen, other] = &mut siblings[..] else {
+        panic!("there are two");
+    };
+    carry(&stolen.replica, &mut other.replica, &key);
+    other.merge();
+    assert_eq!(other.replica.record_ids(&key).len(), 2, "not its turn");
+
+    let (party, replica) = (&other.party, &mut other.replica);
+    let shown = replica.shown(&party.doc(DocName::Card)).unwrap().unwrap();
+    let mut card = crate::card::Card::parse(&shown.state).unwrap();
+    let last = replica.items(&key).unwrap().into_iter().filter_map(|item| {
+        let Item::Record { record, .. } = item else {
+            return None;
+        };
+        let record = SignedRecord::from_trusted(&record).unwrap();
+        let record = record.get();
+        (record.writer.node == stolen.party.id()).then_some(LastRecord {
+            document: record.document,
+            instance: record.writer.instance,
+            seq: record.seq,
+        })
+    });
+    let revocation = Revocation {
+        format: FORMAT,
+        org: party.org(),
+        node: stolen.party.id(),
+        revoked_at_s: NOW_S,
+        last: last.collect(),
+    };
+    card.revocations = vec![crate::signed::Carry::new(&Signed::sign(
+        revocation,
+        &party.root,
+    ))];
+    party.publish(replica, DocName::Card, &card.to_bytes());
+    assert_eq!(replica.record_ids(&key).len(), 2, "what it wrote counts");
+    other.merge();
+    assert_eq!(other.replica.record_ids(&key).len(), 1);
 }
 
 /// A store is put back from a copy, and writes at a place at which it wrote before, before it hears of that: both
