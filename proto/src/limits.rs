@@ -49,6 +49,9 @@ pub const PACKAGE_ENTITIES_MAX: usize = 500_000;
 /// Most rows left out that an import names one by one; the others are counted.
 pub const LEFT_OUT_MAX: usize = 2_000;
 
+/// Most sealed documents, by peer, of which a replica remembers that it handed them to their owner.
+pub const HANDED_MAX: usize = 4_096;
+
 /// Largest record with its signature, in bytes.
 pub const RECORD_MAX_BYTES: usize = 1024;
 /// Most other writers that a record may name in `saw`.

@@ -9,6 +9,7 @@ mod backups;
 mod board;
 mod budgets;
 mod clock;
+mod conflicts;
 mod contacts;
 #[cfg(test)]
 mod crash_tests;

@@ -24,6 +24,7 @@ mod revocations;
 mod sealed;
 #[cfg(test)]
 mod tests;
+mod undominated;
 mod view;
 mod writes;
 
@@ -200,6 +201,8 @@ pub struct Replica<S> {
     heard: bool,
     /// Who this node is until then.
     unheard: Option<Instance>,
+    /// Which sealed documents were handed to which of their owners' nodes, beside those that both are known to keep.
+    handed: BTreeSet<(NodeId, RecordId)>,
     /// Whether there is no room for more of others.
     full: bool,
 }
@@ -230,6 +233,7 @@ impl<S: Storage> Replica<S> {
             published: BTreeMap::new(),
             heard: false,
             unheard: None,
+            handed: BTreeSet::new(),
             full: false,
         };
         replica.load_networks()?;

@@ -266,7 +266,9 @@ impl Session {
             // The responder has sent what was wanted; an initiator that held nothing has nothing to send.
             self.finish_sending(scope);
         }
-        self.inventory = None;
+        if let Some(inventory) = self.inventory.take() {
+            self.handed.extend(inventory.handed_besides());
+        }
         self.reconciler = None;
         replica.settle()?;
         match (self.initiator, scope) {
@@ -317,6 +319,7 @@ impl Session {
             return Ok(());
         }
         replica.note_heard();
+        replica.note_handed(self.peer, std::mem::take(&mut self.handed));
         if !holds_all || self.outbox.is_cut_short() {
             return Ok(());
         }

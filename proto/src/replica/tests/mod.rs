@@ -10,6 +10,7 @@ mod membership_limits;
 mod order;
 mod refusals;
 mod replaced;
+mod resorts;
 mod revoking;
 mod siblings;
 mod unheard;
