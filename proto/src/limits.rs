@@ -49,10 +49,15 @@ pub const PACKAGE_ENTITIES_MAX: usize = 500_000;
 /// Most rows left out that an import names one by one; the others are counted.
 pub const LEFT_OUT_MAX: usize = 2_000;
 
+/// Most sealed documents, by peer, of which a replica remembers that it handed them to their owner.
+pub const HANDED_MAX: usize = 4_096;
+
 /// Largest record with its signature, in bytes.
 pub const RECORD_MAX_BYTES: usize = 1024;
 /// Most other writers that a record may name in `saw`.
 pub const SAW_MAX_WRITERS: usize = 15;
+/// Most other writers with which a node still takes another name until it has heard from the others after a start.
+pub const SAW_UNHEARD_MAX_WRITERS: usize = 11;
 /// Most automerge heads that a record may name.
 pub const HEADS_MAX: usize = 4;
 /// Most undominated records kept of one document.

@@ -10,6 +10,7 @@ mod board;
 mod budgets;
 mod bundles;
 mod clock;
+mod conflicts;
 mod contacts;
 #[cfg(test)]
 mod crash_tests;
@@ -331,6 +332,10 @@ impl Node {
             filler.feed_documents(refill);
             filler.index_ready.store(true, Ordering::Release);
         });
+        if node.has_heard() {
+            // There is nobody to hear from.
+            node.replica().note_heard();
+        }
         node.look_at_disk();
         node.subscribe_all();
         Ok(Opened { node, outgoing })

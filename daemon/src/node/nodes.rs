@@ -62,50 +62,40 @@ fn records_of(replica: &Replica<SledStorage>, org: &OrgId) -> Result<Vec<SignedR
     Ok(records)
 }
 
-/// The end of a node's right to write: everything that is held of it as of now still counts.
+/// The end of a node's right to write: everything that is held of it as of now still counts, but for records that
+/// nobody has told the content of.
 pub(super) fn revocation_of(
     replica: &Replica<SledStorage>,
     root: &SecretKey,
     node: NodeId,
 ) -> Result<Signed<Revocation>, NodeError> {
-    let records = records_of(replica, &root.org_id())?;
-    let sign = |last: BTreeMap<_, u64>| {
-        let last = last
-            .into_iter()
-            .map(|((document, instance), seq)| LastRecord {
-                document,
-                instance,
-                seq,
-            });
+    let org = root.org_id();
+    let sign = |last: Vec<LastRecord>| {
         let revocation = Revocation {
             format: FORMAT,
-            org: root.org_id(),
+            org,
             node,
             revoked_at_s: now_s(),
-            last: last.collect(),
+            last,
         };
         Signed::sign(revocation, root)
     };
-    let mut all = BTreeMap::new();
-    for record in &records {
-        for seen in record.get().clock().filter(|it| it.writer.node == node) {
-            let place = (record.get().document, seen.writer.instance);
-            let last = all.entry(place).or_insert(seen.seq);
-            *last = (*last).max(seen.seq);
-        }
-    }
-    let whole = sign(all);
+    let mut last = replica.last_records(&org, &node)?;
+    let whole = sign(last.clone());
     if whole.to_bytes().len() <= <Revocation as Statement>::MAX_BYTES {
         return Ok(whole);
     }
     // A node with very many lives: what newer records contain needs no naming, only what stands by itself.
-    let current = records.iter().map(SignedRecord::get);
-    let current = current.filter(|it| it.writer.node == node);
-    Ok(sign(
-        current
-            .map(|it| ((it.document, it.writer.instance), it.seq))
-            .collect(),
-    ))
+    let records = records_of(replica, &org)?;
+    let stands = |last: &LastRecord| {
+        let mut records = records.iter().map(SignedRecord::get);
+        records.any(|it| {
+            (it.document, it.writer.instance) == (last.document, last.instance)
+                && it.writer.node == node
+        })
+    };
+    last.retain(stands);
+    Ok(sign(last))
 }
 
 fn last_counted(

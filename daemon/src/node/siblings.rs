@@ -1,25 +1,21 @@
 //! Siblings: other nodes that write for an organisation of this one. What they write comes sealed through any
-//! peer, is merged by a worker, and what people must decide is told.
+//! peer, and is merged by a worker.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use fingerpost_proto::api::{
-    ConflictInfo, ConflictValue, Conflicts, Edited, ErrorCode, Resolve, Unmerged,
-};
-use fingerpost_proto::documents::{Conflict, OwnDocument};
+use fingerpost_proto::api::ErrorCode;
+use fingerpost_proto::documents::OwnDocument;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId, RecordId};
+use fingerpost_proto::listing::ShardState;
 use fingerpost_proto::listing::secret::conceal_shard;
-use fingerpost_proto::listing::{Changes, ShardState};
-use fingerpost_proto::record::Hash;
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use zeroize::Zeroizing;
 
 use super::documents::{By, state_of};
-use super::names::org_ref;
 use super::{Node, NodeError, lock, now_s};
 use crate::keys::random;
 use crate::merge::{Answer, DOCUMENT_MAX_BYTES, MergeError, Request, Worker};
@@ -51,9 +47,19 @@ struct Job {
     record: RecordId,
     own: Vec<u8>,
     sibling: Zeroizing<Vec<u8>>,
-    /// Whether the record is undominated. If not, only its history is wanted, for lack of anything newer: it
-    /// takes the place of what is here, and goes on with what is shown.
-    current: bool,
+    how: How,
+}
+
+/// What a sealed document is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Its record is undominated: its edits are merged.
+    Merge,
+    /// Its record is not, but may be all that is left of a newer one whose content is not here: merged as well.
+    LastResort,
+    /// Its record is not, and its history is wanted for lack of anything newer: it takes the place of what is here,
+    /// and goes on with what is shown.
+    Restore,
 }
 
 /// Why one merge came to nothing; this node's own document is as it was.
@@ -88,7 +94,7 @@ impl Node {
         *lock(&self.merge_worker) = Worker::of(program);
     }
 
-    /// Takes in all that siblings wrote and that is here sealed.
+    /// Takes in all that siblings wrote and that is here sealed, and publishes the end of it.
     async fn merge_all(self: &Arc<Self>) {
         loop {
             let node = Arc::clone(self);
@@ -111,13 +117,18 @@ impl Node {
                         }
                     }
                 }
-                Ok(Ok(None)) => return,
+                Ok(Ok(None)) => break,
                 Ok(Err(error)) => {
                     tracing::error!("siblings' documents could not be looked at: {error}");
                     return;
                 }
                 Err(_) => return,
             }
+        }
+        let node = Arc::clone(self);
+        let ended = tokio::task::spawn_blocking(move || node.end_differences()).await;
+        if let Ok(Err(error)) = ended {
+            tracing::error!("siblings' documents could not be published: {error}");
         }
     }
 
@@ -127,7 +138,7 @@ impl Node {
         for org in replica.own().clone() {
             let keys: Vec<DocKey> = replica.documents_of(&org).collect();
             for key in keys {
-                for (record, current) in self.wanted_sealed(&replica, &key)? {
+                for (record, how) in self.wanted_sealed(&replica, &key)? {
                     match self.open_sealed(&replica, &key, &record) {
                         Ok(sibling) => {
                             let own = replica.storage().get(Table::Own, &key.to_bytes())?;
@@ -136,7 +147,7 @@ impl Node {
                                 record,
                                 own: own.unwrap_or_default(),
                                 sibling,
-                                current,
+                                how,
                             }));
                         }
                         Err(error) => {
@@ -154,14 +165,14 @@ impl Node {
         &self,
         replica: &Replica<SledStorage>,
         key: &DocKey,
-    ) -> Result<Vec<(RecordId, bool)>, NodeError> {
+    ) -> Result<Vec<(RecordId, How)>, NodeError> {
         let given_up = lock(&self.given_up);
         let hopeful = |record: &RecordId| !given_up.contains_key(&(*key, *record));
         let unmerged = replica.unmerged(key)?;
-        let mut wanted: Vec<(RecordId, bool)> = unmerged
+        let mut wanted: Vec<(RecordId, How)> = unmerged
             .iter()
             .filter(|it| it.sealed && hopeful(&it.id))
-            .map(|it| (it.id, true))
+            .map(|it| (it.id, How::Merge))
             .collect();
         let has_own = replica
             .storage()
@@ -170,7 +181,11 @@ impl Node {
         if wanted.is_empty() && (!has_own || self.is_restoring(replica, key)?) {
             // The owner was lost between a record and its sealed document: an older history is better than none.
             let older = replica.sealed_ids(key);
-            wanted.extend(older.into_iter().filter(hopeful).map(|id| (id, false)));
+            let restored = older.into_iter().filter(hopeful);
+            wanted.extend(restored.map(|id| (id, How::Restore)));
+        } else {
+            let resorts = replica.last_resorts(key)?.into_iter().filter(hopeful);
+            wanted.extend(resorts.map(|id| (id, How::LastResort)));
         }
         Ok(wanted)
     }
@@ -253,9 +268,9 @@ impl Node {
     async fn merge_one(self: &Arc<Self>, job: Job) -> Result<(), Failed> {
         let worker = lock(&self.merge_worker).clone();
         let request = Request {
-            own: match job.current {
-                true => job.own.clone(),
-                false => Vec::new(),
+            own: match job.how {
+                How::Merge | How::LastResort => job.own.clone(),
+                How::Restore => Vec::new(),
             },
             sibling: job.sibling.to_vec(),
             actor: random().map_err(NodeError::from)?,
@@ -279,41 +294,90 @@ impl Node {
         }
         let mut document = OwnDocument::load(&answer.document, &self.actor)?;
         let mut contains = replica.contained(&key)?;
-        if job.current {
-            contains.push(job.record);
-        } else if let Some(shown) = replica.shown(&key)? {
-            document = self.caught_up(document, &shown)?;
-            contains.push(shown.record.id());
+        let mut batch = Batch::default();
+        match job.how {
+            How::Merge => contains.push(job.record),
+            How::LastResort => replica.note_last_resort(&mut batch, &key, job.record)?,
+            How::Restore => {
+                if let Some(shown) = replica.shown(&key)? {
+                    document = self.caught_up(document, &shown)?;
+                    contains.push(shown.record.id());
+                }
+            }
         }
-        let value: serde_json::Value = match job.current {
-            true => serde_json::from_slice(&answer.value).map_err(NodeError::internal)?,
-            false => document.value()?,
+        let value: serde_json::Value = match job.how {
+            How::Restore => document.value()?,
+            How::Merge | How::LastResort => {
+                serde_json::from_slice(&answer.value).map_err(NodeError::internal)?
+            }
         };
+        // What a last resort brought is nowhere else.
+        let brings = job.how == How::LastResort
+            && value != OwnDocument::load(&job.own, &self.actor)?.value()?;
         let state = state_of(key.name, &value)?;
         for id in &answer.kept {
             tracing::info!(
                 "{id} in {key} was changed on one node and removed on another: it is kept"
             );
         }
-        let mut batch = Batch::default();
         batch.put(Table::Own, key.to_bytes(), document.save());
         Replica::<SledStorage>::note_contained(&mut batch, &key, &contains);
         replica.storage_mut().commit(batch)?;
         self.note_history(&mut replica, &key)?;
-        let ends_it = replica.is_to_publish_merge(&key)?
-            && self.may_write(&replica, &key)?
-            && self.check_not_moving(&replica, &key.org, key.name).is_ok();
-        let mut published = Vec::new();
-        if ends_it {
-            let state = conceal_merged(&mut document, key.name, state)?;
-            let contains = replica.contained(&key)?;
-            self.publish_document(&mut replica, key, &mut document, state, contains)?;
-            published.push(key);
-        }
+        let is_due = brings || replica.is_to_publish_merge(&key)?;
+        let published = match is_due {
+            true => self.publish_merged(&mut replica, key, &mut document, state)?,
+            false => Vec::new(),
+        };
         replica.storage_mut().flush()?;
         self.released(replica, &published)?;
         self.tend_soon();
         Ok(())
+    }
+
+    /// Publishes a document with what was merged, if this node may. Gives what was published.
+    fn publish_merged(
+        &self,
+        replica: &mut Replica<SledStorage>,
+        key: DocKey,
+        document: &mut OwnDocument,
+        state: Vec<u8>,
+    ) -> Result<Vec<DocKey>, NodeError> {
+        let may = self.may_write(replica, &key)?
+            && self.check_not_moving(replica, &key.org, key.name).is_ok();
+        if !may {
+            return Ok(Vec::new());
+        }
+        let state = conceal_merged(document, key.name, state)?;
+        let contains = replica.contained(&key)?;
+        self.publish_document(replica, key, document, state, contains)?;
+        Ok(vec![key])
+    }
+
+    /// Publishes what was merged earlier and could not be published then: there was no room, the clock was wrong, or
+    /// it was the turn of a node that is revoked by now.
+    fn end_differences(&self) -> Result<(), NodeError> {
+        let _edits = lock(&self.edits);
+        let mut replica = self.replica();
+        let mut published = Vec::new();
+        for org in replica.own().clone() {
+            let keys: Vec<DocKey> = replica.documents_of(&org).collect();
+            for key in keys {
+                let is_held = || replica.storage().get(Table::Own, &key.to_bytes());
+                if !replica.is_to_publish_merge(&key)? || is_held()?.is_none() {
+                    continue;
+                }
+                let mut document = self.own_document(&replica, &key)?;
+                let state = state_of(key.name, &document.value()?)?;
+                match self.publish_merged(&mut replica, key, &mut document, state) {
+                    Ok(ended) => published.extend(ended),
+                    Err(error) => tracing::warn!(
+                        "what was merged in {key} could not be published, and is tried again: {error}"
+                    ),
+                }
+            }
+        }
+        self.released(replica, &published)
     }
 
     /// Whether the histories of an organisation's documents are here, as far as they are to be had.
@@ -334,120 +398,11 @@ impl Node {
         let delegation = self.own_delegation(replica, &key.org)?;
         Ok(delegation.get().role.may_write(key.name))
     }
-
-    /// What siblings wrote differently at one time, and what of theirs is not merged.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub fn conflicts(&self, org: &OrgId) -> Result<Conflicts, NodeError> {
-        let replica = self.replica();
-        let (mut conflicts, mut unmerged) = (Vec::new(), Vec::new());
-        let keys: Vec<DocKey> = replica.documents_of(org).collect();
-        for key in keys {
-            let lacking = replica.unmerged(&key)?;
-            unmerged.extend(lacking.iter().map(|it| Unmerged {
-                document: key.name,
-                node: it.node,
-                issued_at_s: it.issued_at_s,
-                reason: self.why_unmerged(&key, &it.id, it.sealed),
-            }));
-            if replica
-                .storage()
-                .get(Table::Own, &key.to_bytes())?
-                .is_none()
-            {
-                continue;
-            }
-            let mut document = self.own_document(&replica, &key)?;
-            let value = document.value()?;
-            for conflict in document.conflicts()? {
-                conflicts.push(told(key.name, &value, conflict));
-            }
-        }
-        Ok(Conflicts {
-            organisation: org_ref(&replica, org),
-            conflicts,
-            unmerged,
-        })
-    }
-
-    fn why_unmerged(&self, key: &DocKey, record: &RecordId, sealed: bool) -> String {
-        match lock(&self.given_up).get(&(*key, *record)) {
-            Some(reason) => reason.clone(),
-            None if sealed => "it is just being merged".into(),
-            None => {
-                "the history behind it has not arrived: an exchange with a member brings it".into()
-            }
-        }
-    }
-
-    /// Ends a conflict as a person chose, and publishes that.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub fn resolve(&self, org: &OrgId, request: &Resolve, by: &By) -> Result<Edited, NodeError> {
-        let _edits = lock(&self.edits);
-        let mut replica = self.replica();
-        let keys: Vec<DocKey> = replica.documents_of(org).collect();
-        for key in keys {
-            if replica
-                .storage()
-                .get(Table::Own, &key.to_bytes())?
-                .is_none()
-            {
-                continue;
-            }
-            let mut document = self.own_document(&replica, &key)?;
-            let conflicts = document.conflicts()?;
-            let wanted = conflicts
-                .iter()
-                .find(|conflict| conflict_id(key.name, conflict) == request.id.trim());
-            let Some(conflict) = wanted else { continue };
-            let field = field_of(&conflict.path);
-            let index = request.keep.wrapping_sub(1);
-            if conflict.values.get(index).is_none() {
-                return Err(NodeError::bad_input(
-                    format!(
-                        "{field} has {} values, and {} names none of them; nothing was changed",
-                        conflict.values.len(),
-                        request.keep
-                    ),
-                    "fingerpost conflicts shows them with their numbers, from 1",
-                ));
-            }
-            let about = about(key.name, &document.value()?, &conflict.path);
-            let summary = format!("conflict resolved: {field} of {about}");
-            let note = by.note(&summary);
-            document.resolve(conflict, index, &note, i64::try_from(now_s()).unwrap_or(0))?;
-            let state = state_of(key.name, &document.value()?)?;
-            let state = conceal_merged(&mut document, key.name, state)?;
-            let contains = self.contained_by_own(&replica, &key)?;
-            let record =
-                self.publish_document(&mut replica, key, &mut document, state, contains)?;
-            let organisation = org_ref(&replica, org);
-            self.released(replica, &[key])?;
-            return Ok(Edited {
-                organisation,
-                changes: Changes::default(),
-                summary,
-                records: vec![record],
-                service: None,
-                notes: Vec::new(),
-            });
-        }
-        Err(NodeError::not_found(
-            format!(
-                "no conflict is called {}; it may have been resolved on another node. Nothing was changed",
-                request.id
-            ),
-            "fingerpost conflicts shows those that there are",
-        ))
-    }
 }
 
 /// One machine may have marked a service confidential while another wrote its address: what the merge put
 /// together is not published with it. Gives the state to publish.
-fn conceal_merged(
+pub(super) fn conceal_merged(
     document: &mut OwnDocument,
     name: DocName,
     state: Vec<u8>,
@@ -465,71 +420,4 @@ fn conceal_merged(
     let note = By::node()?.note("the place of a confidential service left out");
     document.update(&content, &note, i64::try_from(now_s()).unwrap_or(0))?;
     state_of(name, &document.value()?)
-}
-
-fn told(document: DocName, value: &serde_json::Value, conflict: Conflict) -> ConflictInfo {
-    ConflictInfo {
-        id: conflict_id(document, &conflict),
-        document,
-        about: about(document, value, &conflict.path),
-        field: field_of(&conflict.path),
-        values: conflict
-            .values
-            .into_iter()
-            .map(|it| ConflictValue {
-                value: it.value,
-                who: it.who,
-                at_s: u64::try_from(it.time_s).unwrap_or(0),
-            })
-            .collect(),
-    }
-}
-
-/// The field for people: what leads to it from the service, or from the document where it is in none. Of what
-/// has an id, the kind is enough.
-fn field_of(path: &[String]) -> String {
-    let within = match path {
-        [_, _, field, ..] if !field.is_empty() => path.get(2..).unwrap_or(path),
-        _ => path,
-    };
-    let is_id = |part: &&String| uuid::Uuid::parse_str(part).is_err();
-    let words: Vec<&str> = within.iter().filter(is_id).map(String::as_str).collect();
-    words.join("/")
-}
-
-/// Ten hexadecimal digits over the place and the values, which are the same on every node.
-fn conflict_id(document: DocName, conflict: &Conflict) -> String {
-    let mut parts = vec![document.to_string(), conflict.path.join("/")];
-    let mut values: Vec<String> = conflict
-        .values
-        .iter()
-        .map(|it| it.value.to_string())
-        .collect();
-    values.sort();
-    parts.extend(values);
-    let hash = Hash::of(parts.join("\0").as_bytes()).0;
-    let head = hash.first_chunk::<5>().copied().unwrap_or_default();
-    data_encoding::HEXLOWER.encode(&head)
-}
-
-/// What a conflict is about, for people: the name of the service it is in, or of the document.
-fn about(document: DocName, value: &serde_json::Value, path: &[String]) -> String {
-    let named = match path {
-        [collection, id, ..] => value
-            .get(collection)
-            .and_then(|entities| entities.as_array())
-            .and_then(|entities| {
-                entities
-                    .iter()
-                    .find(|it| it.get("id").is_some_and(|it| it == id))
-            })
-            .and_then(|entity| entity.get("name")?.as_str()),
-        _ => None,
-    };
-    match (named, document) {
-        (Some(name), _) => name.to_owned(),
-        (None, DocName::Card) => "the card".into(),
-        (None, DocName::Board) => "the board".into(),
-        (None, DocName::Listing(_)) => "the listing".into(),
-    }
 }

@@ -24,6 +24,7 @@ mod revocations;
 mod sealed;
 #[cfg(test)]
 mod tests;
+mod undominated;
 mod view;
 mod writes;
 
@@ -35,7 +36,7 @@ use crate::cbor;
 use crate::certificate::charter_id;
 use crate::charter::Charter;
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
-use crate::record::{SignedRecord, Writer};
+use crate::record::{Instance, Seen, SignedRecord};
 use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
@@ -194,8 +195,14 @@ pub struct Replica<S> {
     journal: u64,
     journal_first: u64,
     behind: bool,
-    /// Who this node was when it last published each document, since the store was opened.
-    published: BTreeMap<DocKey, Writer>,
+    /// Who this node was when it last published each document since the store was opened, and the record's number.
+    published: BTreeMap<DocKey, Seen>,
+    /// Whether a member has told what it holds since the store was opened.
+    heard: bool,
+    /// Who this node is until then.
+    unheard: Option<Instance>,
+    /// Which sealed documents were handed to which of their owners' nodes, beside those that both are known to keep.
+    handed: BTreeSet<(NodeId, RecordId)>,
     /// Whether there is no room for more of others.
     full: bool,
 }
@@ -224,6 +231,9 @@ impl<S: Storage> Replica<S> {
             journal_first: 0,
             behind: false,
             published: BTreeMap::new(),
+            heard: false,
+            unheard: None,
+            handed: BTreeSet::new(),
             full: false,
         };
         replica.load_networks()?;

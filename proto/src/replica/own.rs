@@ -5,10 +5,11 @@
 //! in from the sealed form; once everything is, a record that dominates all of them ends the matter.
 
 use super::publish::written_id_key;
-use super::{Kept, Replica, ReplicaError};
+use super::{Entry, Kept, Replica, ReplicaError};
 use crate::cbor;
 use crate::ids::{DocKey, NodeId, RecordId};
 use crate::planted::{self, Planted};
+use crate::record::Seen;
 use crate::storage::{Batch, Storage, Table};
 
 /// An undominated record whose edits this node's own document lacks.
@@ -75,18 +76,24 @@ impl<S: Storage> Replica<S> {
         );
     }
 
-    /// Whether it is this node's turn to publish a record that dominates several, all of which its own
-    /// document contains. Siblings that have merged the same at once say the same with two records: of
-    /// those the node with the smallest id goes on, so that it ends.
+    /// Whether it is this node's turn to publish a record that dominates several that its own document contains.
+    /// What is here sealed is merged first; a record whose sealed form is not here stays beside it, for that may never
+    /// come. Siblings that have merged the same at once say the same with two records: of those the node with the
+    /// smallest id that is not revoked goes on, so that it ends.
     ///
     /// # Errors
     /// [`ReplicaError`].
     pub fn is_to_publish_merge(&self, key: &DocKey) -> Result<bool, ReplicaError<S::Error>> {
-        let entry = self.entry(key)?;
-        let Some((first, others)) = entry.current.split_first() else {
+        let unmerged = self.unmerged(key)?;
+        if unmerged.iter().any(|it| it.sealed) {
+            return Ok(false);
+        }
+        let mut contained = self.entry(key)?.current;
+        contained.retain(|kept| unmerged.iter().all(|it| it.id != kept.record.id()));
+        let Some((first, others)) = contained.split_first() else {
             return Ok(false);
         };
-        if others.is_empty() || !self.unmerged(key)?.is_empty() {
+        if others.is_empty() {
             return Ok(false);
         }
         let first = first.record.get();
@@ -94,15 +101,76 @@ impl<S: Storage> Replica<S> {
             let other = kept.record.get();
             other.state_hash == first.state_hash && other.heads == first.heads
         });
-        let writers = entry
-            .current
-            .iter()
-            .map(|kept| kept.record.get().writer.node);
-        Ok(!same || writers.min() == Some(self.node))
+        if !same {
+            return Ok(true);
+        }
+        let mut next = None;
+        for kept in &contained {
+            let writer = kept.record.get().writer.node;
+            if next.is_none_or(|next| writer < next) && self.speaks_for(&writer, &key.org)? {
+                next = Some(writer);
+            }
+        }
+        Ok(next.is_none_or(|next| next == self.node))
+    }
+
+    /// Sealed forms of older records that this node's own document may not contain, although they are all that is
+    /// left: of an undominated record neither the state nor the sealed form is here, and perhaps nowhere.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn last_resorts(&self, key: &DocKey) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
+        let entry = self.entry(key)?;
+        let mut older = self.sealed_ids(key);
+        let is_bare =
+            |kept: &Kept| !kept.has_state && older.iter().all(|id| *id != kept.record.id());
+        if older.is_empty() || !entry.current.iter().any(is_bare) {
+            return Ok(Vec::new());
+        }
+        let mut taken = self.last_resorts_taken(key, &entry)?;
+        taken.extend(self.noted_contained(key)?);
+        let is_current = |id: &RecordId| entry.current.iter().any(|it| it.record.id() == *id);
+        older.retain(|id| !is_current(id) && !taken.contains(id));
+        Ok(older)
+    }
+
+    /// Adds to `batch` that the own document, which the caller writes with it, contains one of
+    /// [`last_resorts`](Self::last_resorts).
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn note_last_resort(
+        &self,
+        batch: &mut Batch,
+        key: &DocKey,
+        id: RecordId,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let mut taken = self.last_resorts_taken(key, &self.entry(key)?)?;
+        let held = self.sealed_ids(key);
+        taken.retain(|id| held.contains(id));
+        taken.push(id);
+        batch.put(Table::Meta, resorts_key(key), cbor::to_vec(&taken));
+        Ok(())
+    }
+
+    /// Those that it contains.
+    pub(super) fn last_resorts_taken(
+        &self,
+        key: &DocKey,
+        entry: &Entry,
+    ) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
+        if entry.current.iter().all(|kept| kept.has_state) {
+            return Ok(Vec::new());
+        }
+        self.noted(resorts_key(key))
     }
 
     fn noted_contained(&self, key: &DocKey) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
-        match self.storage.get(Table::Meta, &contained_key(key))? {
+        self.noted(contained_key(key))
+    }
+
+    fn noted(&self, under: Vec<u8>) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
+        match self.storage.get(Table::Meta, &under)? {
             None => Ok(Vec::new()),
             Some(bytes) => cbor::from_slice(&bytes).map_err(|_| ReplicaError::Damaged(Table::Meta)),
         }
@@ -116,7 +184,7 @@ impl<S: Storage> Replica<S> {
     /// # Errors
     /// [`ReplicaError`].
     pub fn is_overtaken(&self, key: &DocKey) -> Result<bool, ReplicaError<S::Error>> {
-        let Some(writer) = self.published.get(key) else {
+        let Some(Seen { writer, .. }) = self.published.get(key) else {
             return Ok(false);
         };
         let last = self.storage.get(Table::Meta, &written_id_key(key))?;
@@ -142,4 +210,8 @@ impl<S: Storage> Replica<S> {
 
 fn contained_key(key: &DocKey) -> Vec<u8> {
     [b"contained/".as_slice(), &key.to_bytes()].concat()
+}
+
+fn resorts_key(key: &DocKey) -> Vec<u8> {
+    [b"resorts/".as_slice(), &key.to_bytes()].concat()
 }

@@ -3,7 +3,7 @@
 use super::writes::Writes;
 use super::{Checked, CheckedRecord, Kept, Outcome, Refusal, Replica, ReplicaError, State};
 use crate::certificate::{Delegation, Departure, FORMAT as CERTIFICATE_FORMAT};
-use crate::ids::{DocKey, NetworkId, OrgId, RecordId};
+use crate::ids::{DocKey, NetworkId, NodeId, OrgId, RecordId};
 use crate::keys::SecretKey;
 use crate::limits;
 use crate::planted::{self, Planted};
@@ -51,6 +51,25 @@ impl Contained {
             Self::These(ids) => ids.contains(&kept.record.id()),
         }
     }
+}
+
+/// Where a new record stands.
+struct Position {
+    writer: Writer,
+    seq: u64,
+    saw: Vec<Seen>,
+    life: Life,
+}
+
+/// Under which name a node writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// The name that its store knows.
+    Kept,
+    /// A new one, which the store is to know from now on.
+    New,
+    /// One that lasts until it hears from the others.
+    Unheard,
 }
 
 /// Why this node could not publish; nothing was changed.
@@ -102,17 +121,6 @@ impl<S: Storage> Replica<S> {
         also: Batch,
     ) -> Result<SignedRecord, PublishError<S::Error>> {
         let mut writes = Writes::publishing(also);
-        let instance = match self.instance()? {
-            Some(instance) if !self.behind => instance,
-            _ => {
-                writes.batch.put(Table::Meta, INSTANCE, fresh.0);
-                fresh
-            }
-        };
-        let writer = Writer {
-            node: key.node_id(),
-            instance,
-        };
         let entry = self.entry(&draft.key)?;
         let last = self.last_clock(&draft.key)?;
         let contained = entry
@@ -124,17 +132,19 @@ impl<S: Storage> Replica<S> {
         // Never less than what it replaces says, or a peer could take it for the older one.
         let before = contained.iter().filter_map(|record| record.generation);
         let generation = before.fold(draft.generation, u64::max);
-        let (own, saw) = merged_clock(contained, last, &writer);
+        let Position {
+            writer,
+            seq,
+            saw,
+            life,
+        } = self.next_place(&draft.key, key.node_id(), fresh, &contained, &last)?;
+        if life == Life::New {
+            writes.batch.put(Table::Meta, INSTANCE, writer.instance.0);
+        }
         let saw = match planted::is(Planted::ForgetSaw) {
             true => Vec::new(),
             false => saw,
         };
-        let written = if self.behind {
-            0
-        } else {
-            self.last_written(&draft.key)?
-        };
-        let seq = own.max(written) + 1;
         let mut heads = draft.heads;
         heads.sort();
         let record = Record {
@@ -152,9 +162,11 @@ impl<S: Storage> Replica<S> {
         };
         let record = SignedRecord::sign(record, key)?;
         let document = draft.key;
-        writes
-            .batch
-            .put(Table::Meta, written_key(&document), seq.to_be_bytes());
+        if life != Life::Unheard {
+            writes
+                .batch
+                .put(Table::Meta, written_key(&document), seq.to_be_bytes());
+        }
         writes.batch.put(
             Table::Meta,
             written_id_key(&document),
@@ -178,8 +190,8 @@ impl<S: Storage> Replica<S> {
         match self.receive_with(now_s, item, writes)? {
             Outcome::Refused(refusal) => Err(refusal.into()),
             _ => {
-                self.published.insert(document, writer);
-                self.behind = false;
+                self.published.insert(document, Seen { writer, seq });
+                self.behind &= life != Life::New;
                 if is_sealed {
                     // The edit is made, and must not be called refused if the disk is full just now: what is left
                     // over goes with the next one.
@@ -188,6 +200,53 @@ impl<S: Storage> Replica<S> {
                 Ok(record)
             }
         }
+    }
+
+    /// Who writes the next record of a document, under which number, and what it has seen of others.
+    ///
+    /// A store may have been put back from a copy without anybody's saying so. Until a member has told what it holds,
+    /// this node therefore writes under another name than the one that its store knows, so that it cannot write
+    /// at a place at which it wrote before. Names are few, so a document that has seen many goes without that.
+    fn next_place(
+        &mut self,
+        key: &DocKey,
+        node: NodeId,
+        fresh: Instance,
+        contained: &[&Record],
+        last: &[Seen],
+    ) -> Result<Position, ReplicaError<S::Error>> {
+        let position = |life, instance, written: u64| {
+            let writer = Writer { node, instance };
+            let contained = contained.iter().copied();
+            let (own, saw) = merged_clock(contained, last.iter().copied(), &writer);
+            let seq = own.max(written) + 1;
+            Position {
+                writer,
+                seq,
+                saw,
+                life,
+            }
+        };
+        let kept = match self.instance()? {
+            Some(kept) if !self.behind => kept,
+            _ => return Ok(position(Life::New, fresh, 0)),
+        };
+        if !self.heard {
+            let instance = *self.unheard.get_or_insert(fresh);
+            let published = self.published.get(key);
+            let written = published.filter(|it| it.writer.instance == instance);
+            let position = position(Life::Unheard, instance, written.map_or(0, |it| it.seq));
+            if instance != kept && position.saw.len() <= limits::SAW_UNHEARD_MAX_WRITERS {
+                return Ok(position);
+            }
+        }
+        Ok(position(Life::Kept, kept, self.last_written(key)?))
+    }
+
+    /// Notes that a member has told what it holds, since this store was opened: what this node wrote and its store
+    /// has forgotten would have come to light. Also to be told when there is nobody who could know of anything.
+    pub fn note_heard(&mut self) {
+        self.heard = true;
     }
 
     /// Makes an organisation's departure from a network, with the membership that its card proves. The

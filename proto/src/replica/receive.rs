@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::delegations::{check, is_of};
+use super::undominated::{rank, replace, settle_fallback};
 use super::writes::Writes;
 use super::{
     Change, Checked, CheckedRecord, Entry, Kept, Refusal, Replica, ReplicaError, State,
@@ -125,8 +126,7 @@ impl<S: Storage> Replica<S> {
             .any(|kept| item.record.get().compare(kept.record.get()) == Some(Ordering::Less))
             && !planted::is(Planted::AcceptDominated)
         {
-            self.apply(writes)?;
-            return Ok(Outcome::Dominated);
+            return self.receive_dominated(key, entry, item, writes);
         }
         let id = item.record.id();
         let (bytes, parsed) = item.state.unzip();
@@ -141,6 +141,39 @@ impl<S: Storage> Replica<S> {
             id,
             only_state: false,
         }))
+    }
+
+    /// A record that is contained in a current one changes nothing, unless nobody here knows what that says.
+    fn receive_dominated(
+        &mut self,
+        key: DocKey,
+        mut entry: Entry,
+        item: CheckedRecord,
+        mut writes: Writes,
+    ) -> Received<S> {
+        let kept = Kept {
+            record: item.record,
+            has_state: true,
+        };
+        let is_better = entry
+            .fallback
+            .as_ref()
+            .is_none_or(|it| rank(it) < rank(&kept));
+        let Some((bytes, parsed)) = item
+            .state
+            .filter(|_| is_better && entry.lacks_heir_of(&kept))
+        else {
+            self.apply(writes)?;
+            return Ok(Outcome::Dominated);
+        };
+        let id = kept.record.id();
+        let at = state_key(&key, &id);
+        writes.batch.put(Table::States, at, bytes);
+        let gone = entry.fallback.take().into_iter().chain([kept]).collect();
+        settle_fallback(&mut entry, gone, &key, &mut writes.batch);
+        self.follow_card(key, &entry, (id, Some(&parsed)), &mut writes)?;
+        self.write_entry(key, &entry, writes)?;
+        Ok(Outcome::Dominated)
     }
 
     fn fill_state(
@@ -463,92 +496,4 @@ impl<S: Storage> Replica<S> {
         }
         Ok(())
     }
-}
-
-/// Puts a record, which no kept one dominates, in the place of those it dominates.
-fn replace(
-    key: DocKey,
-    entry: &mut Entry,
-    record: SignedRecord,
-    state: Option<Vec<u8>>,
-    batch: &mut Batch,
-) -> Option<Refusal> {
-    let id = record.id();
-    let dominates =
-        |kept: &Kept| record.get().compare(kept.record.get()) == Some(Ordering::Greater);
-    let mut gone: Vec<Kept> = entry
-        .current
-        .extract_if(.., |kept| dominates(kept))
-        .collect();
-    gone.extend(entry.fallback.take());
-    entry.current.push(Kept {
-        record,
-        has_state: state.is_some(),
-    });
-    entry.current.sort_by_key(|kept| kept.record.id());
-    if entry.current.len() > limits::CONCURRENT_MAX_RECORDS
-        && !planted::is(Planted::KeepAllConcurrent)
-    {
-        let worst = entry
-            .current
-            .iter()
-            .min_by_key(|kept| rank(kept))
-            .map(|kept| kept.record.id());
-        if worst == Some(id) {
-            return Some(Refusal::TooManyConcurrent);
-        }
-        gone.extend(
-            entry
-                .current
-                .extract_if(.., |kept| Some(kept.record.id()) == worst),
-        );
-    }
-    if let Some(bytes) = state {
-        batch.put(Table::States, state_key(&key, &id), bytes);
-    }
-    settle_fallback(entry, gone, &key, batch);
-    None
-}
-
-/// The fixed rule by which every replica shows the same one of several undominated records.
-pub(super) fn rank(kept: &Kept) -> (u64, u64, RecordId) {
-    let record = kept.record.get();
-    (
-        record.generation.unwrap_or(0),
-        record.issued_at_s,
-        kept.record.id(),
-    )
-}
-
-/// The record whose state is shown: the best current one whose state is held, else the fallback.
-pub(super) fn shown_id(entry: &Entry) -> Option<RecordId> {
-    shown_kept(entry).map(|kept| kept.record.id())
-}
-
-pub(super) fn shown_kept(entry: &Entry) -> Option<&Kept> {
-    let current = entry
-        .current
-        .iter()
-        .filter(|kept| kept.has_state)
-        .max_by_key(|kept| rank(kept));
-    current.or(entry.fallback.as_ref())
-}
-
-/// Removes the states of records that are gone, but keeps the best of them to show while no
-/// current record's state is held.
-fn settle_fallback(entry: &mut Entry, gone: Vec<Kept>, key: &DocKey, batch: &mut Batch) {
-    let showable = entry.current.iter().any(|kept| kept.has_state);
-    let fallback = gone
-        .iter()
-        .filter(|kept| kept.has_state && !showable)
-        .max_by_key(|kept| rank(kept))
-        .cloned();
-    for kept in gone.iter().filter(|kept| kept.has_state) {
-        if fallback.as_ref().map(|f| f.record.id()) != Some(kept.record.id())
-            && !planted::is(Planted::KeepOldState)
-        {
-            batch.remove(Table::States, state_key(key, &kept.record.id()));
-        }
-    }
-    entry.fallback = fallback;
 }

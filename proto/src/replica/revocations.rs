@@ -4,6 +4,8 @@
 //! A revocation is signed by the root key, so it counts whatever becomes of the card that carried it: a
 //! thief's later card, which leaves it out, cannot undo it.
 
+use std::collections::BTreeMap;
+
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -11,10 +13,10 @@ use super::writes::Writes;
 use super::{Entry, Item, Kept, Replica, ReplicaError, delegation_key, node_org_key, state_key};
 use crate::card::Card;
 use crate::cbor;
-use crate::certificate::{FORMAT, Revocation};
+use crate::certificate::{FORMAT, LastRecord, Revocation};
 use crate::ids::{DocKey, DocName, NodeId, OrgId, RecordId};
 use crate::planted::{self, Planted};
-use crate::record::Record;
+use crate::record::{Instance, Record};
 use crate::signed::Signed;
 use crate::storage::{Storage, Table};
 
@@ -103,6 +105,44 @@ impl<S: Storage> Replica<S> {
             unsaid.retain(|one| !said.contains(one.get()));
         }
         Ok(unsaid)
+    }
+
+    /// The last records of a node that are known here, of each of an organisation's documents: what a revocation names,
+    /// so that they count. A record of which neither the state nor the sealed form is here is not among them: a thief
+    /// need never hand it out, and it would stand in the place of what came before it.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn last_records(
+        &self,
+        org: &OrgId,
+        node: &NodeId,
+    ) -> Result<Vec<LastRecord>, ReplicaError<S::Error>> {
+        let mut last: BTreeMap<(DocName, Instance), u64> = BTreeMap::new();
+        for key in self.documents_of(org) {
+            let sealed = self.sealed.get(&key);
+            for kept in &self.entry(&key)?.current {
+                let record = kept.record.get();
+                let is_sealed = sealed.is_some_and(|held| held.contains(&kept.record.id()));
+                let is_bare = !kept.has_state && !is_sealed;
+                for seen in record.clock().filter(|it| it.writer.node == *node) {
+                    let itself = is_bare && seen.writer == record.writer;
+                    let seq = seen.seq.saturating_sub(u64::from(itself));
+                    if seq > 0 {
+                        let known = last.entry((key.name, seen.writer.instance)).or_default();
+                        *known = seq.max(*known);
+                    }
+                }
+            }
+        }
+        let last = last
+            .into_iter()
+            .map(|((document, instance), seq)| LastRecord {
+                document,
+                instance,
+                seq,
+            });
+        Ok(last.collect())
     }
 
     /// Forgets what an organisation revoked that this node, which leaves, has nothing more to do with. If it comes
@@ -235,10 +275,19 @@ impl<S: Storage> Replica<S> {
         if gone.is_empty() {
             return Ok(());
         }
-        let after = Entry {
+        let mut after = Entry {
             current,
-            fallback: fallback.into_iter().next(),
+            fallback: None,
         };
+        // What stood in for a record that does not count was replaced by nothing that does.
+        match fallback.into_iter().next() {
+            Some(kept) if after.replaces(&kept) => after.fallback = Some(kept),
+            Some(kept) => {
+                after.current.push(kept);
+                after.current.sort_by_key(|kept| kept.record.id());
+            }
+            None => {}
+        }
         if after.current.is_empty() && after.fallback.is_none() {
             self.drop_document(writes, key)?;
         } else {

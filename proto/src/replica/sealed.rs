@@ -9,7 +9,7 @@ use super::{
 };
 use crate::cbor;
 use crate::certificate::{FORMAT, Sealed};
-use crate::ids::{DocKey, NetworkId, OrgId, RecordId};
+use crate::ids::{DocKey, NetworkId, NodeId, OrgId, RecordId};
 use crate::keys::SecretKey;
 use crate::limits;
 use crate::record::{Hash, SignedRecord};
@@ -70,7 +70,7 @@ impl<S: Storage> Replica<S> {
         let mut writes = Writes::default();
         writes.put_sealed(key, sealed.record, cbor::to_vec(&item.to_item()));
         if current {
-            self.drop_older_sealed(&key, &sealed.record, &mut writes);
+            self.drop_older_sealed(&key, &sealed.record, &mut writes)?;
         }
         writes.changes.push(Change::Sealed(key));
         self.apply(writes)?;
@@ -81,14 +81,24 @@ impl<S: Storage> Replica<S> {
         }))
     }
 
-    /// Lets go of sealed documents whose record is dominated, now that a newer one is here.
-    fn drop_older_sealed(&self, key: &DocKey, arrived: &RecordId, writes: &mut Writes) {
-        let current = self.record_ids(key);
+    /// Lets go of sealed documents whose record is dominated, now that a newer one is here; but not of what may be all
+    /// that is left.
+    fn drop_older_sealed(
+        &self,
+        key: &DocKey,
+        arrived: &RecordId,
+        writes: &mut Writes,
+    ) -> Result<(), ReplicaError<S::Error>> {
+        let entry = self.entry(key)?;
+        let mut stays = self.last_resorts_taken(key, &entry)?;
+        let kept = entry.current.iter().chain(&entry.fallback);
+        stays.extend(kept.map(|kept| kept.record.id()));
         for held in self.sealed.get(key).into_iter().flatten() {
-            if held != arrived && !current.contains(held) {
+            if held != arrived && !stays.contains(held) {
                 writes.drop_sealed(*key, *held);
             }
         }
+        Ok(())
     }
 
     /// Adds to `writes` the sealed form of what is being published with a record.
@@ -130,7 +140,7 @@ impl<S: Storage> Replica<S> {
         record: &RecordId,
     ) -> Result<(), ReplicaError<S::Error>> {
         let mut writes = Writes::default();
-        self.drop_older_sealed(key, record, &mut writes);
+        self.drop_older_sealed(key, record, &mut writes)?;
         if writes.batch.is_empty() {
             return Ok(());
         }
@@ -180,6 +190,32 @@ impl<S: Storage> Replica<S> {
             let current = self.record_ids(key);
             held.iter().map(move |id| (*key, *id, current.contains(id)))
         })
+    }
+
+    /// Whether the state of an undominated record of a document is not here.
+    pub(crate) fn lacks_state(&self, key: &DocKey) -> bool {
+        let summaries = self.documents.get(key);
+        summaries.is_some_and(|all| all.iter().any(|it| !it.has_state))
+    }
+
+    /// Whether a peer was handed a sealed document that it is not known to keep, since this store was opened.
+    pub(crate) fn was_handed(&self, peer: &NodeId, record: &RecordId) -> bool {
+        self.handed.contains(&(*peer, *record))
+    }
+
+    /// Notes that a peer was handed such documents.
+    pub(crate) fn note_handed(
+        &mut self,
+        peer: NodeId,
+        records: impl IntoIterator<Item = RecordId>,
+    ) {
+        for record in records {
+            if self.handed.len() >= limits::HANDED_MAX {
+                // They are handed once more, which does no harm.
+                self.handed.clear();
+            }
+            self.handed.insert((peer, record));
+        }
     }
 
     /// Whether nodes of `keepers` keep the sealed documents of `org`: in small networks all members do; in

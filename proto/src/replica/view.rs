@@ -3,8 +3,8 @@
 use minicbor::{Decode, Encode};
 
 use super::delegations::Delegations;
-use super::receive::{shown_id, shown_kept};
-use super::{Item, Replica, ReplicaError, Summary, delegation_key, standing_key, state_key};
+use super::undominated::{shown_id, shown_kept};
+use super::{Item, Kept, Replica, ReplicaError, Summary, delegation_key, standing_key, state_key};
 use crate::cbor;
 use crate::certificate::{Delegation, Departure};
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
@@ -97,24 +97,34 @@ impl<S: Storage> Replica<S> {
     /// [`ReplicaError`].
     pub fn items(&self, key: &DocKey) -> Read<Vec<Item>, S> {
         let entry = self.entry(key)?;
-        let mut items = Vec::with_capacity(entry.current.len());
-        for kept in &entry.current {
-            let record = kept.record.get();
-            let held = self.delegations(&key.org, &record.writer.node)?;
-            let delegation = held.covering(record).map(Signed::to_bytes);
-            let state = match kept.has_state {
-                true => self
-                    .storage
-                    .get(Table::States, &state_key(key, &kept.record.id()))?,
-                false => None,
-            };
-            items.push(Item::Record {
-                record: kept.record.to_bytes(),
-                delegation,
-                state,
-            });
-        }
-        Ok(items)
+        entry
+            .current
+            .iter()
+            .map(|kept| self.item(key, kept))
+            .collect()
+    }
+
+    fn item(&self, key: &DocKey, kept: &Kept) -> Read<Item, S> {
+        let record = kept.record.get();
+        let held = self.delegations(&key.org, &record.writer.node)?;
+        let delegation = held.covering(record).map(Signed::to_bytes);
+        let at = state_key(key, &kept.record.id());
+        let state = match kept.has_state {
+            true => self.storage.get(Table::States, &at)?,
+            false => None,
+        };
+        Ok(Item::Record {
+            record: kept.record.to_bytes(),
+            delegation,
+            state,
+        })
+    }
+
+    /// What is kept of a document in the place of an undominated record whose state is not here.
+    pub(crate) fn stand_in(&self, key: &DocKey) -> Read<Option<(RecordId, Item)>, S> {
+        let fallback = self.entry(key)?.fallback;
+        let item = fallback.map(|kept| Ok((kept.record.id(), self.item(key, &kept)?)));
+        item.transpose()
     }
 
     /// The same for a receiver that has the organisation's current card, and with it the delegations

@@ -266,7 +266,9 @@ impl Session {
             // The responder has sent what was wanted; an initiator that held nothing has nothing to send.
             self.finish_sending(scope);
         }
-        self.inventory = None;
+        if let Some(inventory) = self.inventory.take() {
+            self.handed.extend(inventory.handed_besides());
+        }
         self.reconciler = None;
         replica.settle()?;
         match (self.initiator, scope) {
@@ -309,16 +311,19 @@ impl Session {
             self.push_receipt(replica)?;
         }
         self.phase = Phase::Finished;
-        if !holds_all || self.truncated || self.outbox.is_cut_short() {
-            return Ok(());
-        }
-        // What a peer was not shown, it does not hold; and of a stranger there is nothing to remember.
         let peer_orgs = replica.orgs_of_node(&self.peer)?;
         let mut shown = self.shared.clone();
         let mut standings = shown.iter().map(|id| Standing::of(replica, id, &peer_orgs));
-        if !standings.any(|standing| standing.is_any()) {
+        // Of a stranger there is nothing to remember.
+        if self.truncated || !standings.any(|standing| standing.is_any()) {
             return Ok(());
         }
+        replica.note_heard();
+        replica.note_handed(self.peer, std::mem::take(&mut self.handed));
+        if !holds_all || self.outbox.is_cut_short() {
+            return Ok(());
+        }
+        // What a peer was not shown, it does not hold.
         shown.retain(|id| Standing::of(replica, id, &peer_orgs).may_see(Scope::Rest));
         let mut held = std::mem::take(&mut self.held);
         held.retain(|(org, _)| replica.place_among(org, &shown) == Some(Place::Member));

@@ -21,6 +21,8 @@ use crate::storage::Storage;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ItemRef {
     Document(DocKey),
+    /// What is kept of a document in the place of a record whose state is not here.
+    StandIn(DocKey),
     Departure(NetworkId, OrgId),
     Amendment(NetworkId, CharterId),
     Sealed(DocKey, RecordId),
@@ -30,7 +32,7 @@ impl ItemRef {
     /// Its place in the order. Amendments come last: who proposes one must be known for a member first.
     fn position(&self) -> u64 {
         match self {
-            Self::Document(key) | Self::Sealed(key, _) => position(&key.org),
+            Self::Document(key) | Self::StandIn(key) | Self::Sealed(key, _) => position(&key.org),
             Self::Departure(_, org) => position(org),
             // The greatest number stands for the end of all ranges.
             Self::Amendment(..) => u64::MAX - 1,
@@ -45,6 +47,8 @@ pub(super) struct Inventory {
     lacking: Vec<SaltedId>,
     /// What was handed out to be sent: each item goes once, however often it is asked for.
     handed_out: BTreeSet<ItemRef>,
+    /// Of the sealed documents, those that the peer, their owner, does not expect of this node.
+    besides: BTreeSet<RecordId>,
 }
 
 /// The peer of a session and what the two share.
@@ -90,9 +94,12 @@ impl Inventory {
             }
         }
         match scope {
-            Scope::Sealed => inventory.add_sealed(replica, &peer_orgs, &open, shared.salt),
+            Scope::Sealed => {
+                let peer = (&shared.peer, peer_orgs.as_slice());
+                inventory.add_sealed(replica, peer, &open, shared.salt);
+            }
             Scope::Cards | Scope::Rest => {
-                inventory.add_documents(replica, scope, &open, shared.salt);
+                inventory.add_documents(replica, scope, &open, shared.salt)?;
             }
         }
         if scope == Scope::Cards {
@@ -113,6 +120,7 @@ impl Inventory {
             ordered: NegentropyStorageVector::new(),
             lacking: Vec::new(),
             handed_out: BTreeSet::new(),
+            besides: BTreeSet::new(),
         }
     }
 
@@ -122,7 +130,7 @@ impl Inventory {
         scope: Scope,
         open: &[NetworkId],
         salt: &[u8; 32],
-    ) {
+    ) -> Result<(), ReplicaError<S::Error>> {
         // One look-up of the roster for each organisation, not for each document.
         let mut visible: Option<(OrgId, bool)> = None;
         let wanted: Vec<_> = replica
@@ -142,20 +150,29 @@ impl Inventory {
                 },
             };
             visible = Some((key.org, shown));
-            if shown {
-                let item = ItemRef::Document(key);
-                self.add(summary.id.as_bytes(), summary.has_state, item, salt);
+            if !shown {
+                continue;
+            }
+            let item = ItemRef::Document(key);
+            self.add(summary.id.as_bytes(), summary.has_state, item, salt);
+            if !summary.has_state
+                && let Some((id, _)) = replica.stand_in(&key)?
+            {
+                let id = Hash::of(&[b"stand-in".as_slice(), id.as_bytes()].concat());
+                self.add(&id.0, true, ItemRef::StandIn(key), salt);
             }
         }
+        Ok(())
     }
 
     /// The sealed documents that both keep for their owners, or that belong to one of the two. Both sides must come to
-    /// the same, or they would send each other in every session what each has already: so what a node holds and
-    /// keeps for nobody any more, because the network has grown, is not among them.
+    /// the same, or they would send each other in every session what each has already. What a node holds besides is
+    /// handed to its owner once: what it keeps no more because the network has grown, and older ones, for lack of
+    /// anything newer.
     fn add_sealed<S: Storage>(
         &mut self,
         replica: &mut Replica<S>,
-        peer_orgs: &[OrgId],
+        (peer, peer_orgs): (&NodeId, &[OrgId]),
         open: &[NetworkId],
         salt: &[u8; 32],
     ) {
@@ -168,20 +185,32 @@ impl Inventory {
             .map(|(key, ..)| *key)
             .collect();
         for (key, record, current) in held {
-            let of_either = peer_orgs.contains(&key.org) || own.contains(&key.org);
-            let wanted = match kept {
-                Some((org, wanted)) if org == key.org => wanted,
+            let both_keep = match kept {
+                Some((org, both)) if org == key.org => both,
                 _ => [&own, peer_orgs].into_iter().all(|keepers: &[OrgId]| {
                     keepers.contains(&key.org) || replica.keeps_sealed(keepers, &key.org, open)
                 }),
             };
-            kept = Some((key.org, wanted));
-            // An older one is wanted by its owner alone, for lack of anything newer.
-            if wanted && (current || (of_either && !with_current.contains(&key))) {
+            kept = Some((key.org, both_keep));
+            let to_owner = peer_orgs.contains(&key.org)
+                && (current || !with_current.contains(&key) || replica.lacks_state(&key))
+                && !replica.was_handed(peer, &record);
+            if !(both_keep && current) && to_owner {
+                self.besides.insert(record);
+            }
+            if (both_keep && current) || to_owner {
                 let id = Hash::of(&[b"sealed".as_slice(), record.as_bytes()].concat());
                 self.add(&id.0, true, ItemRef::Sealed(key, record), salt);
             }
         }
+    }
+
+    /// The records whose sealed forms were handed to their owner although the owner did not have to expect them.
+    pub(super) fn handed_besides(&self) -> impl Iterator<Item = RecordId> + '_ {
+        self.handed_out.iter().filter_map(|item| match item {
+            ItemRef::Sealed(_, record) if self.besides.contains(record) => Some(*record),
+            _ => None,
+        })
     }
 
     fn add(&mut self, id: &[u8; 32], complete: bool, item: ItemRef, salt: &[u8; 32]) {
@@ -297,6 +326,10 @@ pub(super) fn load<S: Storage>(
 ) -> Result<Vec<Item>, ReplicaError<S::Error>> {
     match item {
         ItemRef::Document(key) => replica.items_after_card(&key),
+        ItemRef::StandIn(key) => {
+            let stand_in = replica.stand_in(&key)?;
+            Ok(stand_in.into_iter().map(|(_, item)| item).collect())
+        }
         ItemRef::Departure(network, org) => Ok(replica
             .departure_item(&network, &org)?
             .into_iter()

@@ -12,7 +12,7 @@ use super::inventory::Inventory;
 use super::outbox::Outbox;
 use super::receipt::Stats;
 use crate::charter::Charter;
-use crate::ids::{CharterId, NetworkId, NodeId, OrgId};
+use crate::ids::{CharterId, NetworkId, NodeId, OrgId, RecordId};
 use crate::limits;
 use crate::record::Hash;
 use crate::replica::{Item, Replica, ReplicaError};
@@ -52,6 +52,8 @@ pub struct Session {
     pub(super) phase: Phase,
     pub(super) last_scope: Option<Scope>,
     pub(super) inventory: Option<Inventory>,
+    /// The records whose sealed forms the peer was handed as their owner.
+    pub(super) handed: Vec<RecordId>,
     pub(super) reconciler: Option<Negentropy<'static, NegentropyStorageVector>>,
     pub(super) need: Vec<SaltedId>,
     pub(super) have: Vec<SaltedId>,
@@ -121,6 +123,7 @@ impl Session {
             phase: Phase::Hello,
             last_scope: None,
             inventory: None,
+            handed: Vec::new(),
             reconciler: None,
             need: Vec::new(),
             have: Vec::new(),

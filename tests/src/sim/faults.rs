@@ -111,6 +111,7 @@ impl World {
         self.report.crashes += 1;
         self.report.lost_batches += crashed.replica.storage().unflushed() as u64;
         self.trace.note(self.now_ms, "crash", &[node as u8]);
+        self.tell_of(node, || "crashes".into());
         self.later(down_ms, Event::Restart(node));
     }
 
@@ -122,6 +123,7 @@ impl World {
         self.open(node, storage);
         self.nodes[node].up = true;
         self.trace.note(self.now_ms, "restart", &[node as u8]);
+        self.tell_of(node, || "starts".into());
     }
 
     fn open(&mut self, node: usize, mut storage: super::CrashStorage) {
@@ -147,6 +149,7 @@ impl World {
         self.report.restored += 1;
         self.trace
             .note(self.now_ms, "restore", &[node as u8, u8::from(told)]);
+        self.tell_of(node, || format!("an old copy is put back, told: {told}"));
         copy.set_room(None);
         if told {
             let mut batch = Batch::default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fingerpost_proto::certificate::Sealed;
-use fingerpost_proto::ids::{DocKey, OrgId, RecordId};
+use fingerpost_proto::ids::{DocKey, NodeId, OrgId, RecordId};
 use fingerpost_proto::limits;
 use fingerpost_proto::record::{Hash, SignedRecord};
 use fingerpost_proto::replica::{Item, Replica};
@@ -52,6 +52,9 @@ impl World {
         if self.nodes[node].hostile {
             return;
         }
+        self.tell(key, || {
+            format!("node {node} holds: {}", self.held_of(node, key))
+        });
         for id in self.nodes[node].replica.record_ids(key) {
             if !self.signed.contains_key(&id) {
                 self.fail(
@@ -294,11 +297,28 @@ impl World {
             };
             held.into_iter().flatten().map(name).collect()
         };
+        let standings = org.map(|org| self.standings_of(org)).unwrap_or_default();
         format!(
-            "node {one} and node {two} differ in {key} of organisation {org:?} (hostile: {hostile:?}): {:?} and {:?}",
+            "node {one} and node {two} differ in {key} of organisation {org:?} (hostile: {hostile:?}): {:?} and {:?}, and the one's comes to {} at the other; {standings}",
             says(first.get(key)),
-            says(second.get(key))
+            says(second.get(key)),
+            self.would_become(one, two, key),
         )
+    }
+
+    /// What becomes of a document of one node if another is given it now.
+    fn would_become(&self, from: usize, to: usize, key: &DocKey) -> String {
+        let it = &self.nodes[to];
+        let store = it.replica.storage().clone();
+        let Ok(mut copy) = Replica::open(store, it.id, it.replica.own().clone()) else {
+            return "nothing".into();
+        };
+        let items = self.nodes[from].replica.items(key).unwrap_or_default();
+        let became = items.into_iter().map(|item| {
+            let outcome = item.check().map(|it| copy.receive(self.clock_s(to), it));
+            format!("{outcome:?}")
+        });
+        became.collect::<Vec<_>>().join(", ")
     }
 
     fn rosters_agree(&mut self, honest: &[usize], one: usize) -> Check {
@@ -347,7 +367,59 @@ impl World {
                 return fault(Kind::Agreement, what);
             }
         }
+        for key in held.keys().filter(|key| !key.name.is_card()) {
+            self.last_resorts_are_taken(honest, key)?;
+        }
         Ok(())
+    }
+
+    /// Whether the nodes of a document's owner have taken in what is left of records whose states are nowhere.
+    fn last_resorts_are_taken(&self, honest: &[usize], key: &DocKey) -> Check {
+        let writes = |node: &&usize| {
+            let org = &self.orgs[self.nodes[**node].org];
+            org.id() == key.org && org.takes_part && !org.plan.hostile
+        };
+        for owner in honest.iter().filter(writes) {
+            let replica = &self.nodes[*owner].replica;
+            let known = replica.record_ids(key);
+            let bare = |id: &RecordId| {
+                let at = [key.to_bytes().as_slice(), id.as_bytes()].concat();
+                let state = replica.storage().get(Table::States, &at);
+                state.is_ok_and(|state| state.is_none()) && !replica.sealed_ids(key).contains(id)
+            };
+            if !known.iter().any(bare) {
+                continue;
+            }
+            let held = replica.sealed_ids(key);
+            let waits = |id: &RecordId, by: &NodeId| {
+                !known.contains(id)
+                    && !held.contains(id)
+                    && replica.speaks_for(by, &key.org).unwrap_or(false)
+            };
+            let mut others = honest.iter().flat_map(|node| self.sealed_at(*node, key));
+            let is_taken = replica.last_resorts(key).is_ok_and(|left| left.is_empty());
+            if !is_taken || others.any(|(id, by)| waits(&id, &by)) {
+                let what = format!("node {owner} has not taken in what is left of {key}");
+                return fault(Kind::Agreement, what);
+            }
+        }
+        Ok(())
+    }
+
+    /// The sealed forms of a document that a node holds, by record and sealer.
+    fn sealed_at(&self, node: usize, key: &DocKey) -> Vec<(RecordId, NodeId)> {
+        let replica = &self.nodes[node].replica;
+        let sealed = replica.sealed_ids(key).into_iter().filter_map(|id| {
+            let at = [key.to_bytes().as_slice(), id.as_bytes()].concat();
+            let stored = replica.storage().get(Table::Sealed, &at).ok()??;
+            let Ok(Item::Sealed { sealed, .. }) = fingerpost_proto::cbor::from_slice(&stored)
+            else {
+                return None;
+            };
+            let sealed = Signed::<Sealed>::from_trusted(&sealed).ok()?;
+            Some((id, sealed.get().node))
+        });
+        sealed.collect()
     }
 
     /// What must hold at the end, when all agree.

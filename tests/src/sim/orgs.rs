@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use fingerpost_proto::card::{Card, Membership};
-use fingerpost_proto::certificate::{
-    Delegated, Delegation, FORMAT, LastRecord, Revocation, Role, Vouch,
-};
+use fingerpost_proto::certificate::{Delegated, Delegation, FORMAT, Revocation, Role, Vouch};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::keys::SecretKey;
-use fingerpost_proto::record::{Instance, SignedRecord};
+use fingerpost_proto::record::Instance;
 use fingerpost_proto::replica::{Checked, Contained, Item, Outcome, Replica};
 use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::storage::{Batch, Storage};
@@ -380,7 +378,10 @@ impl World {
         self.nodes[stolen].hostile = true;
         self.orgs[org].nodes.retain(|it| *it != stolen);
         self.orgs[org].speaker = revoker;
-        let last = self.last_records(revoker, stolen);
+        let last = self.nodes[revoker]
+            .replica
+            .last_records(&id, &self.nodes[stolen].id);
+        let last = last.expect("a store reads");
         let counts = |key: &DocKey, instance: Instance, seq: u64| {
             last.iter()
                 .any(|it| it.document == key.name && it.instance == instance && seq <= it.seq)
@@ -407,34 +408,5 @@ impl World {
         self.orgs[org].revocations.push(carried);
         self.publish_card(revoker);
         self.reseal(revoker);
-    }
-
-    /// The last records of a sibling that a node knows of, of each document.
-    fn last_records(&self, node: usize, sibling: usize) -> Vec<LastRecord> {
-        let replica = &self.nodes[node].replica;
-        let mut last: BTreeMap<(DocName, Instance), u64> = BTreeMap::new();
-        let org = self.orgs[self.nodes[node].org].id();
-        for key in replica.documents_of(&org).collect::<Vec<_>>() {
-            for item in replica.items(&key).expect("a store reads") {
-                let Item::Record { record, .. } = item else {
-                    continue;
-                };
-                let record = SignedRecord::from_trusted(&record).expect("a node holds records");
-                for seen in record.get().clock() {
-                    if seen.writer.node == self.nodes[sibling].id {
-                        let seq = last.entry((key.name, seen.writer.instance)).or_default();
-                        *seq = seen.seq.max(*seq);
-                    }
-                }
-            }
-        }
-        let last = last
-            .into_iter()
-            .map(|((document, instance), seq)| LastRecord {
-                document,
-                instance,
-                seq,
-            });
-        last.collect()
     }
 }

@@ -200,12 +200,37 @@ impl World {
                 return;
             }
             self.report.merged += 1;
-            let replica = &self.nodes[node].replica;
-            if replica.is_to_publish_merge(key).expect("a store reads") {
-                let contains = replica.contained(key).expect("a store reads");
-                if let Some(own) = self.own_doc(node, key) {
-                    self.publish_own(node, *key, &own, contains);
-                }
+            self.tell(key, || format!("node {node} has merged {record:?}"));
+        }
+        self.merge_last_resorts(node, key);
+        if !self.nodes[node].up {
+            return;
+        }
+        // Also when all was merged before: the node whose turn it is may have been revoked since, or found no room.
+        let replica = &self.nodes[node].replica;
+        if replica.is_to_publish_merge(key).expect("a store reads") {
+            let contains = replica.contained(key).expect("a store reads");
+            if let Some(own) = self.own_doc(node, key) {
+                self.publish_own(node, *key, &own, contains);
+            }
+        }
+    }
+
+    /// Takes in what may be all that is left of what a sibling, or an earlier life of this node, wrote.
+    fn merge_last_resorts(&mut self, node: usize, key: &DocKey) {
+        let resorts = self.nodes[node].replica.last_resorts(key);
+        for record in resorts.expect("a store reads") {
+            let before = self.own_doc(node, key).map(|own| own.live());
+            if self.merge_one(node, key, &record).is_none() {
+                return;
+            }
+            self.tell(key, || {
+                format!("node {node} has taken in, as a last resort, {record:?}")
+            });
+            let own = self.own_doc(node, key);
+            if let Some(own) = own.filter(|own| before.is_none_or(|it| it != own.live())) {
+                let contains = self.contained_by_own(node, key);
+                self.publish_own(node, *key, &own, contains);
             }
             if !self.nodes[node].up {
                 return;
@@ -231,10 +256,14 @@ impl World {
         };
         own.merge(&sibling);
         let mut contains = replica.contained(key).ok()?;
-        contains.push(*record);
         let mut batch = Batch::default();
         batch.put(Table::Own, key.to_bytes(), own.to_bytes());
-        Replica::<CrashStorage>::note_contained(&mut batch, key, &contains);
+        if replica.record_ids(key).contains(record) {
+            contains.push(*record);
+            Replica::<CrashStorage>::note_contained(&mut batch, key, &contains);
+        } else {
+            replica.note_last_resort(&mut batch, key, *record).ok()?;
+        }
         replica.storage_mut().commit(batch).ok()?;
         replica.storage_mut().flush().ok()
     }

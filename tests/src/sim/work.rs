@@ -139,6 +139,9 @@ impl World {
             .insert(record.id(), Verdict::Counts(record.get().clone()));
         self.trace
             .note(self.now_ms, "publish", record.id().as_bytes());
+        self.tell(&key, || {
+            format!("node {node} publishes: {}", self.held_of(node, &key))
+        });
         if !self.healing
             && self
                 .random

@@ -8,7 +8,7 @@ use fingerpost_proto::certificate::Delegation;
 use fingerpost_proto::charter::{Charter, FORMAT};
 use fingerpost_proto::ids::{DocKey, NetworkId, NodeId, OrgId, RecordId};
 use fingerpost_proto::keys::SecretKey;
-use fingerpost_proto::record::Seen;
+use fingerpost_proto::record::{Seen, SignedRecord};
 use fingerpost_proto::replica::{Item, Replica};
 use fingerpost_proto::signed::Signed;
 use fingerpost_proto::storage::Storage;
@@ -153,6 +153,8 @@ pub struct World {
     pub(super) last_item: u32,
     pub(super) partition: u64,
     pub(super) failure: Option<Failure>,
+    /// The document of which every step is told, as its key is written.
+    watched: Option<String>,
     queue: BinaryHeap<Reverse<Due>>,
     last_event: u64,
 }
@@ -196,6 +198,7 @@ impl World {
             last_item: 0,
             partition: 0,
             failure: None,
+            watched: std::env::var("FINGERPOST_SIM_WATCH").ok(),
             queue: BinaryHeap::new(),
             last_event: 0,
             scenario,
@@ -219,6 +222,46 @@ impl World {
 
     pub(super) fn later(&mut self, in_ms: u64, event: Event) {
         self.at(self.now_ms + in_ms, event);
+    }
+
+    /// Tells what happens to a document, if it is the one that somebody watches.
+    pub(super) fn tell(&self, key: &DocKey, what: impl FnOnce() -> String) {
+        if self.watched.as_deref() == Some(&key.to_string()) {
+            println!("{:>7} ms  {}", self.now_ms, what());
+        }
+    }
+
+    /// Tells what happens to a node, if it is one that writes the document that somebody watches.
+    pub(super) fn tell_of(&self, node: usize, what: impl FnOnce() -> String) {
+        let org = self.orgs[self.nodes[node].org].id();
+        let is_of = |watched: &str| watched.ends_with(&org.to_string());
+        if self.watched.as_deref().is_some_and(is_of) {
+            println!("{:>7} ms  node {node}: {}", self.now_ms, what());
+        }
+    }
+
+    /// What a node holds of a document: each undominated record with its clock, its items and whether it is sealed here.
+    pub(super) fn held_of(&self, node: usize, key: &DocKey) -> String {
+        let replica = &self.nodes[node].replica;
+        let sealed = replica.sealed_ids(key);
+        let mut told = Vec::new();
+        for item in replica.items(key).unwrap_or_default() {
+            let Item::Record { record, state, .. } = item else {
+                continue;
+            };
+            let record = SignedRecord::from_trusted(&record).expect("a node holds records");
+            let clock = record.get().clock().map(|seen| {
+                let by = self.nodes.iter().position(|it| it.id == seen.writer.node);
+                let [life, ..] = seen.writer.instance.0;
+                format!("{}/{life:02x}:{}", by.unwrap_or_default(), seen.seq)
+            });
+            let clock: Vec<String> = clock.collect();
+            let items = state.map(|state| super::own::items_of(&state));
+            let is_sealed = sealed.contains(&record.id());
+            let seal = if is_sealed { " sealed" } else { "" };
+            told.push(format!("[{}] {items:?}{seal}", clock.join(" ")));
+        }
+        told.join(", ")
     }
 
     /// Notes the first thing that does not hold; the run ends with it.

@@ -10,8 +10,10 @@ mod membership_limits;
 mod order;
 mod refusals;
 mod replaced;
+mod resorts;
 mod revoking;
 mod siblings;
+mod unheard;
 
 use super::*;
 use crate::charter::Charter;

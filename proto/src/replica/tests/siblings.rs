@@ -6,17 +6,18 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::certificate::Role;
+use crate::certificate::{FORMAT, Revocation, Role};
 use crate::documents::{ChangeNote, OwnDocument};
 use crate::record::Hash;
+use crate::signed::Signed;
 use crate::testing::{NOW_S, is_accepted, listing};
 
 const SHARD: DocName = DocName::Listing(0);
 
 /// A node of the organisation: its replica, and its document beside it.
-struct Sibling {
-    party: Party,
-    replica: Replica<MemoryStorage>,
+pub(super) struct Sibling {
+    pub(super) party: Party,
+    pub(super) replica: Replica<MemoryStorage>,
     actor: [u8; 16],
 }
 
@@ -25,7 +26,7 @@ fn note() -> ChangeNote {
 }
 
 impl Sibling {
-    fn key(&self) -> DocKey {
+    pub(super) fn key(&self) -> DocKey {
         self.party.doc(SHARD)
     }
 
@@ -65,7 +66,7 @@ impl Sibling {
     }
 
     /// Sets the name of one service.
-    fn edit(&mut self, service: usize, name: &str) {
+    pub(super) fn edit(&mut self, service: usize, name: &str) {
         let mut document = self.document();
         let mut value = document.value().unwrap();
         value["services"][service]["name"] = json!(name);
@@ -81,34 +82,66 @@ impl Sibling {
         self.publish(&mut document);
     }
 
+    /// Takes in what is sealed behind a record.
+    fn take_in(&mut self, id: &RecordId, batch: &mut Batch) {
+        let key = self.key();
+        let bytes = self.replica.sealed_bytes(&key, id).unwrap();
+        let mut theirs = OwnDocument::load(&bytes.unwrap(), &[99; 16]).unwrap();
+        let mut document = self.document();
+        document.merge(&mut theirs, &note(), 2).unwrap();
+        batch.put(Table::Own, key.to_bytes(), document.save());
+    }
+
     /// What a daemon does when something arrived: takes in what is sealed, and ends the difference if it is
     /// its turn.
-    fn merge(&mut self) {
+    pub(super) fn merge(&mut self) {
         let key = self.key();
         for lacking in self.replica.unmerged(&key).unwrap() {
             if !lacking.sealed {
                 continue;
             }
-            let bytes = self.replica.sealed_bytes(&key, &lacking.id).unwrap();
-            let mut theirs = OwnDocument::load(&bytes.unwrap(), &[99; 16]).unwrap();
-            let mut document = self.document();
-            document.merge(&mut theirs, &note(), 2).unwrap();
+            let mut batch = Batch::default();
+            self.take_in(&lacking.id, &mut batch);
             let mut contained = self.replica.contained(&key).unwrap();
             contained.push(lacking.id);
-            let mut batch = Batch::default();
-            batch.put(Table::Own, key.to_bytes(), document.save());
             Replica::<MemoryStorage>::note_contained(&mut batch, &key, &contained);
             self.replica.storage_mut().commit(batch).unwrap();
         }
-        if self.replica.is_to_publish_merge(&key).unwrap() {
+        let resorts = self.replica.last_resorts(&key).unwrap();
+        for id in &resorts {
+            let mut batch = Batch::default();
+            self.take_in(id, &mut batch);
+            let noted = self.replica.note_last_resort(&mut batch, &key, *id);
+            noted.unwrap();
+            self.replica.storage_mut().commit(batch).unwrap();
+        }
+        if !resorts.is_empty() || self.replica.is_to_publish_merge(&key).unwrap() {
             let mut document = self.document();
             self.publish(&mut document);
         }
     }
+
+    /// Revokes another node on the organisation's card.
+    pub(super) fn revoke(&mut self, node: &Party) {
+        let (party, replica) = (&self.party, &mut self.replica);
+        let card = party.doc(DocName::Card);
+        let shown = replica.shown(&card).unwrap().unwrap();
+        let mut card = crate::card::Card::parse(&shown.state).unwrap();
+        let revocation = Revocation {
+            format: FORMAT,
+            org: party.org(),
+            node: node.id(),
+            revoked_at_s: NOW_S,
+            last: replica.last_records(&party.org(), &node.id()).unwrap(),
+        };
+        let signed = Signed::sign(revocation, &party.root);
+        card.revocations = vec![crate::signed::Carry::new(&signed)];
+        party.publish(replica, DocName::Card, &card.to_bytes());
+    }
 }
 
 /// Gives `to` all that `from` holds of a document.
-fn carry(from: &Replica<MemoryStorage>, to: &mut Replica<MemoryStorage>, key: &DocKey) {
+pub(super) fn carry(from: &Replica<MemoryStorage>, to: &mut Replica<MemoryStorage>, key: &DocKey) {
     let sealed = from.sealed_ids(key);
     let sealed = sealed
         .iter()
@@ -120,7 +153,7 @@ fn carry(from: &Replica<MemoryStorage>, to: &mut Replica<MemoryStorage>, key: &D
 }
 
 /// Siblings with the same document, and a peer of another organisation.
-fn family(count: u32) -> (Vec<Sibling>, Replica<MemoryStorage>) {
+pub(super) fn family(count: u32) -> (Vec<Sibling>, Replica<MemoryStorage>) {
     let World {
         charter, founder, ..
     } = world();
@@ -178,7 +211,7 @@ fn shows_the_same(
         && one.shown(key).unwrap() == another.shown(key).unwrap()
 }
 
-fn meet(sibling: &mut Sibling, peer: &mut Replica<MemoryStorage>) {
+pub(super) fn meet(sibling: &mut Sibling, peer: &mut Replica<MemoryStorage>) {
     let key = sibling.key();
     carry(&sibling.replica, peer, &key);
     carry(peer, &mut sibling.replica, &key);
@@ -290,6 +323,34 @@ fn siblings_that_merge_at_once_come_to_an_end() {
     for n in 0..3 {
         assert_eq!(merged["services"][n]["name"], format!("by {n}"));
     }
+}
+
+/// Both have merged at once, and it is the turn of one that is stolen before it can publish.
+#[test]
+fn a_sibling_that_is_revoked_is_not_waited_for() {
+    let (mut siblings, mut peer) = family(2);
+    siblings.sort_by_key(|sibling| sibling.party.id());
+    let key = siblings[0].key();
+    for (n, sibling) in siblings.iter_mut().enumerate() {
+        sibling.edit(n, &format!("by {n}"));
+        carry(&sibling.replica, &mut peer, &key);
+    }
+    for sibling in &mut siblings {
+        carry(&peer, &mut sibling.replica, &key);
+        sibling.merge();
+    }
+    let [stolen, other] = &mut siblings[..] else {
+        panic!("there are two");
+    };
+    carry(&stolen.replica, &mut other.replica, &key);
+    other.merge();
+    assert_eq!(other.replica.record_ids(&key).len(), 2, "not its turn");
+
+    other.revoke(&stolen.party);
+    let replica = &other.replica;
+    assert_eq!(replica.record_ids(&key).len(), 2, "what it wrote counts");
+    other.merge();
+    assert_eq!(other.replica.record_ids(&key).len(), 1);
 }
 
 /// A store is put back from a copy, and writes at a place at which it wrote before, before it hears of that: both

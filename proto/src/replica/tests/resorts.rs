@@ -1,0 +1,131 @@
+//! Records of which nobody has the content: their machine was lost or stolen before it told.
+
+use serde_json::Value;
+
+use super::siblings::{Sibling, carry, family, meet};
+use super::*;
+use crate::limits::HANDED_MAX;
+use crate::testing::is_accepted;
+
+/// The second of two siblings has told the peer of one edit, and of the next the record alone.
+fn told_half() -> (Sibling, Sibling, Replica<MemoryStorage>) {
+    let (mut siblings, mut peer) = family(2);
+    let (mut lost, mut other) = (siblings.pop().unwrap(), siblings.pop().unwrap());
+    let key = lost.key();
+    lost.edit(1, "told");
+    carry(&lost.replica, &mut peer, &key);
+    lost.edit(2, "not told");
+    for mut item in lost.replica.items(&key).unwrap() {
+        if let Item::Record { state, .. } = &mut item {
+            *state = None;
+        }
+        for replica in [&mut peer, &mut other.replica] {
+            assert!(is_accepted(&send(replica, item.clone())));
+        }
+    }
+    (lost, other, peer)
+}
+
+fn names_shown(replica: &Replica<MemoryStorage>, key: &DocKey) -> Vec<Value> {
+    let shown = replica.shown(key).unwrap().unwrap();
+    let shown: Value = serde_json::from_slice(&shown.state).unwrap();
+    let services = shown["services"].as_array().unwrap();
+    services.iter().map(|it| it["name"].clone()).collect()
+}
+
+#[test]
+fn what_an_empty_record_replaced_comes_back_to_its_owner() {
+    let (_, mut other, mut peer) = told_half();
+    let key = other.key();
+    assert_eq!(
+        names_shown(&peer, &key)[1],
+        "told",
+        "there is nothing newer"
+    );
+    other.edit(0, "meanwhile");
+    assert_ne!(names_shown(&other.replica, &key)[1], "told");
+    for _ in 0..2 {
+        meet(&mut other, &mut peer);
+    }
+    for replica in [&other.replica, &peer] {
+        let names = names_shown(replica, &key);
+        assert_eq!(
+            (&names[0], &names[1]),
+            (&"meanwhile".into(), &"told".into())
+        );
+        assert_eq!(replica.record_ids(&key).len(), 2, "the empty one stays");
+    }
+    assert_eq!(other.replica.last_resorts(&key).unwrap(), []);
+}
+
+#[test]
+fn a_revocation_counts_only_what_its_author_has_seen() {
+    let (lost, mut other, mut peer) = told_half();
+    let key = other.key();
+    other.revoke(&lost.party);
+    let card = other.party.doc(DocName::Card);
+    carry(&other.replica, &mut peer, &card);
+    let told = peer.record_ids(&key);
+    assert_eq!(told.len(), 1);
+    assert!(peer.shown_id(&key).unwrap().is_some_and(|id| told == [id]));
+    meet(&mut other, &mut peer);
+    for replica in [&other.replica, &peer] {
+        assert_eq!(names_shown(replica, &key)[1], "told");
+    }
+    let empty = lost.replica.items(&key).unwrap();
+    for item in empty {
+        let refused = Outcome::Refused(Refusal::Revoked(lost.party.id()));
+        assert_eq!(send(&mut peer, item), refused);
+    }
+}
+
+#[test]
+fn when_the_content_comes_nothing_is_left_of_what_it_replaced() {
+    let (lost, mut other, mut peer) = told_half();
+    let key = other.key();
+    other.edit(0, "meanwhile");
+    carry(&other.replica, &mut peer, &key);
+    let states = |replica: &Replica<MemoryStorage>| {
+        let mut count = 0;
+        let scanned = replica
+            .storage()
+            .scan(Table::States, &key.to_bytes(), &mut |_, _| {
+                count += 1;
+                true
+            });
+        scanned.unwrap();
+        count
+    };
+    assert_eq!(
+        states(&peer),
+        2,
+        "the other's, and what the empty one replaced"
+    );
+    carry(&lost.replica, &mut peer, &key);
+    assert_eq!(states(&peer), 2, "the other's, and the one that came");
+    meet(&mut other, &mut peer);
+    assert_eq!(names_shown(&peer, &key)[2], "not told");
+    assert_eq!((states(&peer), peer.sealed_ids(&key).len()), (1, 1));
+}
+
+#[test]
+fn a_replica_remembers_a_bounded_number_of_what_it_handed_over() {
+    let World {
+        mut replica,
+        founder,
+        ..
+    } = world();
+    let id = |n: usize| {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&n.to_be_bytes());
+        RecordId::from_bytes(id)
+    };
+    replica.note_handed(founder.id(), (0..HANDED_MAX).map(id));
+    assert!(replica.was_handed(&founder.id(), &id(0)));
+    replica.note_handed(founder.id(), [id(HANDED_MAX)]);
+    assert!(
+        !replica.was_handed(&founder.id(), &id(0)),
+        "and hands it once more"
+    );
+    assert!(replica.was_handed(&founder.id(), &id(HANDED_MAX)));
+}
