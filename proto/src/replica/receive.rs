@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::delegations::{check, is_of};
-use super::undominated::{rank, replace, settle_fallback};
+use super::undominated::{replace, settle_fallback, stand_in_rank};
 use super::writes::Writes;
 use super::{
     Change, Checked, CheckedRecord, Entry, Kept, Refusal, Replica, ReplicaError, State,
@@ -155,10 +155,8 @@ impl<S: Storage> Replica<S> {
             record: item.record,
             has_state: true,
         };
-        let is_better = entry
-            .fallback
-            .as_ref()
-            .is_none_or(|it| rank(it) < rank(&kept));
+        let fallback = entry.fallback.as_ref();
+        let is_better = fallback.is_none_or(|it| stand_in_rank(it) < stand_in_rank(&kept));
         let Some((bytes, parsed)) = item
             .state
             .filter(|_| is_better && entry.lacks_heir_of(&kept))

@@ -64,6 +64,20 @@ pub(super) fn rank(kept: &Kept) -> (u64, u64, RecordId) {
     )
 }
 
+/// The fixed rule by which every replica keeps the same one of several records that were replaced by one whose state
+/// is not here. What contains another comes before it, whatever the clocks of their writers said.
+pub(super) fn stand_in_rank(kept: &Kept) -> (u64, u64, u64, RecordId) {
+    let record = kept.record.get();
+    let seen = record.clock().map(|seen| seen.seq);
+    let (generation, issued_at_s, id) = rank(kept);
+    (
+        generation,
+        seen.fold(0, u64::saturating_add),
+        issued_at_s,
+        id,
+    )
+}
+
 /// The record whose state is shown: the best current one whose state is held, else the fallback.
 pub(super) fn shown_id(entry: &Entry) -> Option<RecordId> {
     shown_kept(entry).map(|kept| kept.record.id())
@@ -86,7 +100,7 @@ pub(super) fn settle_fallback(entry: &mut Entry, gone: Vec<Kept>, key: &DocKey, 
     let fallback = gone
         .iter()
         .filter(|kept| kept.has_state && (!showable || entry.lacks_heir_of(kept)))
-        .max_by_key(|kept| rank(kept))
+        .max_by_key(|kept| stand_in_rank(kept))
         .cloned();
     for kept in gone.iter().filter(|kept| kept.has_state) {
         if fallback.as_ref().map(|f| f.record.id()) != Some(kept.record.id())

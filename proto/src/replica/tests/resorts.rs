@@ -59,6 +59,31 @@ fn what_an_empty_record_replaced_comes_back_to_its_owner() {
 }
 
 #[test]
+fn whoever_never_had_what_was_replaced_takes_it_from_others() {
+    let (lost, other, peer) = told_half();
+    let (key, mut replica) = (other.key(), other.replica);
+    assert_ne!(names_shown(&replica, &key)[1], "told");
+    let (older, _) = replica.stand_in(&key).unwrap().unwrap();
+    let (newer, item) = peer.stand_in(&key).unwrap().unwrap();
+    assert_ne!(older, newer);
+    for _ in 0..2 {
+        assert_eq!(send(&mut replica, item.clone()), Outcome::Dominated);
+        assert_eq!(names_shown(&replica, &key)[1], "told");
+        assert_eq!(replica.stand_in(&key).unwrap().unwrap().0, newer);
+    }
+    let again = Replica::open(
+        replica.storage().clone(),
+        other.party.id(),
+        replica.own().clone(),
+    );
+    assert_eq!(names_shown(&again.unwrap(), &key)[1], "told");
+    carry(&lost.replica, &mut replica, &key);
+    assert_eq!(replica.stand_in(&key).unwrap(), None);
+    assert_eq!(send(&mut replica, item), Outcome::Dominated);
+    assert_eq!(names_shown(&replica, &key)[2], "not told");
+}
+
+#[test]
 fn a_revocation_counts_only_what_its_author_has_seen() {
     let (lost, mut other, mut peer) = told_half();
     let key = other.key();
