@@ -336,7 +336,7 @@ fn whoever_was_off_while_all_others_moved_comes_back_through_one_of_them() -> Re
 /// How many nodes the large network has; FINGERPOST_REACH_NODES asks for another number.
 fn size() -> usize {
     let asked = std::env::var("FINGERPOST_REACH_NODES").ok();
-    asked.and_then(|it| it.parse().ok()).unwrap_or(30)
+    asked.and_then(|it| it.parse().ok()).unwrap_or(8)
 }
 
 #[test]
