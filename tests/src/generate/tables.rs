@@ -151,9 +151,9 @@ impl Tables {
 
 fn term(row: &[&'static str]) -> Option<(Term, u64)> {
     let term = Term {
-        link_type: *row.first()?,
-        taxonomy: *row.get(1)?,
-        name: *row.get(2)?,
+        link_type: row.first()?,
+        taxonomy: row.get(1)?,
+        name: row.get(2)?,
     };
     Some((term, row.get(3)?.parse().ok()?))
 }
@@ -161,18 +161,18 @@ fn term(row: &[&'static str]) -> Option<(Term, u64)> {
 fn spots() -> Vec<Spot> {
     let areas = rows(include_str!("../../../proto/geography/areas.tsv"));
     let areas: BTreeMap<&'static str, &'static str> = areas
-        .filter_map(|row| Some((*row.first()?, *row.get(1)?)))
+        .filter_map(|row| Some((row.first()?, *row.get(1)?)))
         .collect();
     let degrees = |text: &str| text.parse::<f64>().ok().map(|it| it / 10_000.0);
     let outcodes = rows(include_str!("../../../proto/geography/outcodes.tsv"));
     let spots = outcodes.filter_map(|row| {
-        let authority = *row.get(3)?;
+        let authority = row.get(3)?;
         Some(Spot {
-            outcode: *row.first()?,
+            outcode: row.first()?,
             latitude: degrees(row.get(1)?)?,
             longitude: degrees(row.get(2)?)?,
             authority,
-            authority_name: *areas.get(authority)?,
+            authority_name: areas.get(authority)?,
         })
     });
     spots.collect()
