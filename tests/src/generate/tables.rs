@@ -161,7 +161,7 @@ fn term(row: &[&'static str]) -> Option<(Term, u64)> {
 fn spots() -> Vec<Spot> {
     let areas = rows(include_str!("../../../proto/geography/areas.tsv"));
     let areas: BTreeMap<&'static str, &'static str> = areas
-        .filter_map(|row| Some((row.first()?, *row.get(1)?)))
+        .filter_map(|row| Some((*row.first()?, *row.get(1)?)))
         .collect();
     let degrees = |text: &str| text.parse::<f64>().ok().map(|it| it / 10_000.0);
     let outcodes = rows(include_str!("../../../proto/geography/outcodes.tsv"));
