@@ -301,8 +301,7 @@ pub struct Member {
     pub place: Place,
     /// Whether its word counts in objections and amendments.
     pub has_voice: bool,
-    /// Whether it is a member without anybody's vouch: a founder, or one of those who accepted the
-    /// amendment in force.
+    /// Whether it is a member without anybody's vouch: it founded the network or accepted the terms in force.
     pub anchor: bool,
     /// Who vouches for it.
     pub vouched_by: Vec<VouchInfo>,
@@ -474,8 +473,7 @@ pub struct Away {
     /// The first day, as `YYYY-MM-DD`; today if absent.
     #[serde(default)]
     pub from: Option<String>,
-    /// The last day, as `YYYY-MM-DD`. Absent: the organisation is back, and pauses that have not ended are
-    /// taken off its card.
+    /// The last day, as `YYYY-MM-DD`. Absent: the organisation is back, and pauses that have not ended are over.
     #[serde(default)]
     pub until: Option<String>,
     /// What people should know, such as whom to ask meanwhile.
