@@ -19,7 +19,7 @@ pub(super) fn is_public(address: &Multiaddr) -> bool {
     }
 }
 
-/// [`is_public`] for text; what is no address is not public.
+/// `is_public` for text; what is no address is not public.
 pub fn is_public_address(text: &str) -> bool {
     text.parse().is_ok_and(|address| is_public(&address))
 }
