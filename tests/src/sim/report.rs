@@ -86,7 +86,7 @@ pub enum Kind {
     Store,
     /// Something panicked.
     Panic,
-    /// Nothing is left to happen.
+    /// Nothing is left to happen, or it never ends.
     Stuck,
 }
 

@@ -26,6 +26,8 @@ use super::{Random, Trace};
 pub(super) const EPOCH_S: u64 = 1_790_000_000;
 /// How long the healed network is given to settle at most, in virtual milliseconds.
 const SETTLE_MS: u64 = 900_000;
+/// Most events of a run, for each node. Sound runs have some 1,000.
+const EVENTS_MAX: u64 = 10_000;
 /// How often a node's store is flushed by its engine, in virtual milliseconds.
 const FLUSH_EVERY_MS: u64 = 2_000;
 
@@ -339,6 +341,9 @@ impl World {
         };
         self.now_ms = at_ms.max(self.now_ms);
         self.report.events += 1;
+        if self.report.events > EVENTS_MAX * self.nodes.len() as u64 {
+            return Err(Failure::new(Kind::Stuck, "it goes on and on"));
+        }
         match event {
             Event::Announce { from, to, item } => self.hear(from, to, &item),
             Event::Frame {
