@@ -184,7 +184,8 @@ async fn federation() -> (Site, Site, Site, OrgId) {
     laptop
         .until("the history", move |node| {
             let history = node.history(&org).map_or(0, |it| it.entries.len());
-            history >= 2 && node.status().unwrap().warnings.is_empty()
+            let is_merged = node.conflicts(&org).unwrap().unmerged.is_empty();
+            history >= 2 && is_merged && node.status().unwrap().warnings.is_empty()
         })
         .await;
     (office, laptop, peer, org)

@@ -58,6 +58,8 @@ pub const RECORD_MAX_BYTES: usize = 1024;
 pub const SAW_MAX_WRITERS: usize = 15;
 /// Most other writers with which a node still takes another name until it has heard from the others after a start.
 pub const SAW_UNHEARD_MAX_WRITERS: usize = 11;
+/// How often members must have told what they hold after a start before a node goes by the name that its store knows.
+pub const HEARD_MIN_SESSIONS: u32 = 2;
 /// Most automerge heads that a record may name.
 pub const HEADS_MAX: usize = 4;
 /// Most undominated records kept of one document.

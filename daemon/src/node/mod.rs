@@ -334,7 +334,7 @@ impl Node {
         });
         if node.has_heard() {
             // There is nobody to hear from.
-            node.replica().note_heard();
+            node.replica().note_alone();
         }
         node.look_at_disk();
         node.subscribe_all();

@@ -15,7 +15,7 @@ use fingerpost_proto::replica::Replica;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use zeroize::Zeroizing;
 
-use super::documents::{By, state_of};
+use super::documents::{By, state_of, taken_back};
 use super::{Node, NodeError, lock, now_s};
 use crate::keys::random;
 use crate::merge::{Answer, DOCUMENT_MAX_BYTES, MergeError, Request, Worker};
@@ -126,7 +126,11 @@ impl Node {
             }
         }
         let node = Arc::clone(self);
-        let ended = tokio::task::spawn_blocking(move || node.end_differences()).await;
+        let ended = tokio::task::spawn_blocking(move || {
+            node.take_in_lost()?;
+            node.end_differences()
+        });
+        let ended = ended.await;
         if let Ok(Err(error)) = ended {
             tracing::error!("siblings' documents could not be published: {error}");
         }
@@ -190,6 +194,16 @@ impl Node {
         Ok(wanted)
     }
 
+    /// Whether something that a sibling wrote in a document is here and about to be merged.
+    fn awaits_merge(
+        &self,
+        replica: &Replica<SledStorage>,
+        key: &DocKey,
+    ) -> Result<bool, NodeError> {
+        let wanted = self.wanted_sealed(replica, key)?;
+        Ok(wanted.iter().any(|(_, how)| *how == How::Merge))
+    }
+
     /// Whether the history of a document that has none here may still come: it is here sealed and was not
     /// tried in vain, or has not been waited for long. What is shown arrives a moment before it.
     pub(super) fn awaits_history(
@@ -222,7 +236,8 @@ impl Node {
         missed.extend(keys.into_iter().map(|key| (key, long_ago)));
     }
 
-    /// Waits a little for histories that are just coming in, so that an edit need not be refused for them.
+    /// Waits a little for histories that are just coming in, so that an edit need not be refused for them, and for what
+    /// siblings wrote that is just being merged: a person edits what is shown, and that is shown already.
     pub(super) fn await_histories(&self, org: &OrgId) -> Result<(), NodeError> {
         let begun = Instant::now();
         while begun.elapsed() < HISTORY_WAIT {
@@ -231,7 +246,10 @@ impl Node {
             let mut pending = false;
             for key in keys {
                 let own = replica.storage().get(Table::Own, &key.to_bytes())?;
-                pending |= own.is_none() && self.awaits_history(&replica, &key)?;
+                pending |= match own {
+                    None => self.awaits_history(&replica, &key)?,
+                    Some(_) => self.awaits_merge(&replica, &key)?,
+                };
             }
             drop(replica);
             if !pending {
@@ -335,6 +353,47 @@ impl Node {
         Ok(())
     }
 
+    /// Takes in, and publishes, states that are all that is left of what this node wrote in a life that its store has
+    /// forgotten. A document that has no history here goes on from what is shown, and waits.
+    fn take_in_lost(&self) -> Result<(), NodeError> {
+        let _edits = lock(&self.edits);
+        let mut replica = self.replica();
+        let mut published = Vec::new();
+        for org in replica.own().clone() {
+            let keys: Vec<DocKey> = replica.documents_of(&org).collect();
+            for key in keys {
+                let Some((record, state)) = replica.lost_state(&key)? else {
+                    continue;
+                };
+                if !self.has_own(&replica, &key)? {
+                    continue;
+                }
+                let mut document = self.own_document(&replica, &key)?;
+                let taken = take_in(&mut document, key.name, &state);
+                let mut batch = Batch::default();
+                replica.note_last_resort(&mut batch, &key, record)?;
+                match &taken {
+                    Ok(_) => batch.put(Table::Own, key.to_bytes(), document.save()),
+                    Err(error) => tracing::warn!(
+                        "what peers keep of a forgotten change of {key} could not be taken back: {error}"
+                    ),
+                }
+                replica.storage_mut().commit(batch)?;
+                if let Ok(Some(state)) = taken {
+                    tracing::info!("{key}: what peers keep of a forgotten change was taken back");
+                    published.extend(self.publish_merged(
+                        &mut replica,
+                        key,
+                        &mut document,
+                        state,
+                    )?);
+                }
+                replica.storage_mut().flush()?;
+            }
+        }
+        self.released(replica, &published)
+    }
+
     /// Publishes a document with what was merged, if this node may. Gives what was published.
     fn publish_merged(
         &self,
@@ -397,6 +456,20 @@ impl Node {
     fn may_write(&self, replica: &Replica<SledStorage>, key: &DocKey) -> Result<bool, NodeError> {
         let delegation = self.own_delegation(replica, &key.org)?;
         Ok(delegation.get().role.may_write(key.name))
+    }
+}
+
+/// Takes a state into a document. Gives what the document then says, if that brought anything.
+fn take_in(
+    document: &mut OwnDocument,
+    name: DocName,
+    state: &[u8],
+) -> Result<Option<Vec<u8>>, NodeError> {
+    let state: serde_json::Value = serde_json::from_slice(state).map_err(NodeError::internal)?;
+    let now_s = i64::try_from(now_s()).unwrap_or(0);
+    match document.take_in(&state, &taken_back(), now_s)? {
+        true => state_of(name, &document.value()?).map(Some),
+        false => Ok(None),
     }
 }
 

@@ -13,6 +13,7 @@ mod conflicts;
 mod merge;
 mod own;
 mod read;
+mod regain;
 mod three_way;
 mod tree;
 mod write;

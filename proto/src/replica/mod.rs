@@ -197,8 +197,8 @@ pub struct Replica<S> {
     behind: bool,
     /// Who this node was when it last published each document since the store was opened, and the record's number.
     published: BTreeMap<DocKey, Seen>,
-    /// Whether a member has told what it holds since the store was opened.
-    heard: bool,
+    /// How often a member has told what it holds since the store was opened.
+    heard: u32,
     /// Who this node is until then.
     unheard: Option<Instance>,
     /// Which sealed documents were handed to which of their owners' nodes, beside those that both are known to keep.
@@ -231,7 +231,7 @@ impl<S: Storage> Replica<S> {
             journal_first: 0,
             behind: false,
             published: BTreeMap::new(),
-            heard: false,
+            heard: 0,
             unheard: None,
             handed: BTreeSet::new(),
             full: false,

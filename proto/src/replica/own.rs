@@ -5,7 +5,8 @@
 //! in from the sealed form; once everything is, a record that dominates all of them ends the matter.
 
 use super::publish::written_id_key;
-use super::{Entry, Kept, Replica, ReplicaError};
+use super::view::Read;
+use super::{Entry, Kept, Replica, ReplicaError, state_key};
 use crate::cbor;
 use crate::ids::{DocKey, NodeId, RecordId};
 use crate::planted::{self, Planted};
@@ -134,8 +135,36 @@ impl<S: Storage> Replica<S> {
         Ok(older)
     }
 
+    /// The state that is all that is left of what this node wrote in a life that its store has forgotten: it stands in for
+    /// a record of its own whose content nobody has told it, and the history behind it is not here either. Nobody but
+    /// this node could still tell that record's content, so nobody waits for it; what this node's document never
+    /// said is to be taken in and noted with [`note_last_resort`](Self::note_last_resort). Answers `None` until
+    /// members have told what they hold, and for a card, which has rules of its own.
+    ///
+    /// # Errors
+    /// [`ReplicaError`].
+    pub fn lost_state(&self, key: &DocKey) -> Read<Option<(RecordId, Vec<u8>)>, S> {
+        let entry = self.entry(key)?;
+        let Some(kept) = &entry.fallback else {
+            return Ok(None);
+        };
+        let id = kept.record.id();
+        let mut heirs = entry.heirs_of(kept);
+        let is_lost = self.has_heard() && heirs.all(|it| it.record.get().writer.node == self.node);
+        if key.name.is_card()
+            || !is_lost
+            || !entry.lacks_heir_of(kept)
+            || self.sealed_ids(key).contains(&id)
+            || self.last_resorts_taken(key, &entry)?.contains(&id)
+        {
+            return Ok(None);
+        }
+        let state = self.storage.get(Table::States, &state_key(key, &id))?;
+        Ok(state.map(|state| (id, state)))
+    }
+
     /// Adds to `batch` that the own document, which the caller writes with it, contains one of
-    /// [`last_resorts`](Self::last_resorts).
+    /// [`last_resorts`](Self::last_resorts), or a [`lost_state`](Self::lost_state).
     ///
     /// # Errors
     /// [`ReplicaError`].
@@ -145,9 +174,14 @@ impl<S: Storage> Replica<S> {
         key: &DocKey,
         id: RecordId,
     ) -> Result<(), ReplicaError<S::Error>> {
-        let mut taken = self.last_resorts_taken(key, &self.entry(key)?)?;
+        let entry = self.entry(key)?;
+        let mut taken = self.last_resorts_taken(key, &entry)?;
         let held = self.sealed_ids(key);
-        taken.retain(|id| held.contains(id));
+        let stands_in = |id: &RecordId| {
+            let mut fallback = entry.fallback.iter();
+            fallback.any(|kept| kept.record.id() == *id)
+        };
+        taken.retain(|id| held.contains(id) || stands_in(id));
         taken.push(id);
         batch.put(Table::Meta, resorts_key(key), cbor::to_vec(&taken));
         Ok(())

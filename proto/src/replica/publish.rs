@@ -204,7 +204,7 @@ impl<S: Storage> Replica<S> {
 
     /// Who writes the next record of a document, under which number, and what it has seen of others.
     ///
-    /// A store may have been put back from a copy without anybody's saying so. Until a member has told what it holds,
+    /// A store may have been put back from a copy without anybody's saying so. Until members have told what they hold,
     /// this node therefore writes under another name than the one that its store knows, so that it cannot write
     /// at a place at which it wrote before. Names are few, so a document that has seen many goes without that.
     fn next_place(
@@ -231,7 +231,7 @@ impl<S: Storage> Replica<S> {
             Some(kept) if !self.behind => kept,
             _ => return Ok(position(Life::New, fresh, 0)),
         };
-        if !self.heard {
+        if !self.has_heard() {
             let instance = *self.unheard.get_or_insert(fresh);
             let published = self.published.get(key);
             let written = published.filter(|it| it.writer.instance == instance);
@@ -244,9 +244,19 @@ impl<S: Storage> Replica<S> {
     }
 
     /// Notes that a member has told what it holds, since this store was opened: what this node wrote and its store
-    /// has forgotten would have come to light. Also to be told when there is nobody who could know of anything.
+    /// has forgotten may have come to light. One member may not have heard of it either, so it takes
+    /// [`HEARD_MIN_SESSIONS`](limits::HEARD_MIN_SESSIONS).
     pub fn note_heard(&mut self) {
-        self.heard = true;
+        self.heard = self.heard.saturating_add(1);
+    }
+
+    /// Notes that there is nobody who could know of anything that this node's store has forgotten.
+    pub fn note_alone(&mut self) {
+        self.heard = limits::HEARD_MIN_SESSIONS;
+    }
+
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard >= limits::HEARD_MIN_SESSIONS
     }
 
     /// Makes an organisation's departure from a network, with the membership that its card proves. The

@@ -115,20 +115,23 @@ pub(super) fn settle_fallback(entry: &mut Entry, gone: Vec<Kept>, key: &DocKey, 
 impl Entry {
     /// Whether a current record contains this one.
     pub(super) fn replaces(&self, kept: &Kept) -> bool {
-        let mut current = self.current.iter();
-        current.any(|newer| is_newer(newer, kept))
+        self.heirs_of(kept).next().is_some()
+    }
+
+    /// The current records that contain this one.
+    pub(super) fn heirs_of(&self, kept: &Kept) -> impl Iterator<Item = &Kept> {
+        let current = self.current.iter();
+        current.filter(|newer| {
+            newer.record.get().compare(kept.record.get()) == Some(Ordering::Greater)
+        })
     }
 
     /// Whether the state of a current record that contains this one is not here, and none that is here contains it. What
     /// was begun anew since lets go of it all the same: something may have been erased.
     pub(super) fn lacks_heir_of(&self, kept: &Kept) -> bool {
         let generation = kept.record.get().generation;
-        let mut heirs = self.current.iter().filter(|newer| is_newer(newer, kept));
+        let mut heirs = self.heirs_of(kept);
         self.replaces(kept)
             && heirs.all(|heir| !heir.has_state && heir.record.get().generation == generation)
     }
-}
-
-fn is_newer(newer: &Kept, kept: &Kept) -> bool {
-    newer.record.get().compare(kept.record.get()) == Some(Ordering::Greater)
 }

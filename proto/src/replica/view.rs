@@ -57,7 +57,7 @@ pub(super) fn stored_departure(bytes: &[u8]) -> Option<Signed<Departure>> {
     }
 }
 
-type Read<T, S> = Result<T, ReplicaError<<S as Storage>::Error>>;
+pub(super) type Read<T, S> = Result<T, ReplicaError<<S as Storage>::Error>>;
 
 impl<S: Storage> Replica<S> {
     /// What is shown of a document; `None` if no state of it is held.

@@ -1,9 +1,12 @@
 //! What befalls nodes and the network between them.
 
-use fingerpost_proto::replica::Replica;
+use fingerpost_proto::certificate::Revocation;
+use fingerpost_proto::record::{Record, SignedRecord};
+use fingerpost_proto::replica::{Item, Replica};
 use fingerpost_proto::storage::{Batch, Storage, Table};
 
 use super::Random;
+use super::hostile::Verdict;
 use super::plan::{Act, Weather};
 use super::report::Kind;
 use super::world::{Acknowledged, Cure, Event, World};
@@ -185,6 +188,45 @@ impl World {
         live.is_some()
             && live.as_deref() == replica.storage().durable(Table::Documents, &key)
             && self.contains_stated(node, edit)
+    }
+
+    /// Whether a node holds a record that contains an edit, and what that record says: a record alone tells that there
+    /// was something, and not what.
+    pub(super) fn contains_stated(&self, node: usize, edit: &Acknowledged) -> bool {
+        self.has_stated(node, edit, |_| true)
+    }
+
+    /// The same of a record that a revocation lets stand.
+    pub(super) fn contains_counted(
+        &self,
+        node: usize,
+        edit: &Acknowledged,
+        revocation: &Revocation,
+    ) -> bool {
+        self.has_stated(node, edit, |record| revocation.allows(record))
+    }
+
+    fn has_stated(
+        &self,
+        node: usize,
+        edit: &Acknowledged,
+        counts: impl Fn(&Record) -> bool,
+    ) -> bool {
+        let items = self.nodes[node].replica.items(&edit.key);
+        items.expect("a store reads").iter().any(|item| {
+            let Item::Record {
+                record,
+                state: Some(_),
+                ..
+            } = item
+            else {
+                return false;
+            };
+            let held = SignedRecord::from_trusted(record).expect("a node holds records");
+            matches!(self.signed.get(&held.id()), Some(Verdict::Counts(_)))
+                && held.get().contains(&edit.seen.writer) >= edit.seen.seq
+                && counts(held.get())
+        })
     }
 
     /// The network heals, clocks are put right, and so much time passes that nothing is dated ahead any more.

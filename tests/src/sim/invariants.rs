@@ -14,7 +14,7 @@ use fingerpost_proto::storage::{Storage, Table};
 use super::hostile::Verdict;
 use super::own::items_of;
 use super::report::{Failure, Kind, Report};
-use super::world::{Acknowledged, Event, World};
+use super::world::{Event, World};
 
 /// What two nodes that are in sync may exchange to find that out, in frames and bytes of both sides.
 const IN_SYNC_MAX_FRAMES: u64 = 24;
@@ -28,25 +28,6 @@ fn fault<T>(kind: Kind, what: impl Into<String>) -> Result<T, Failure> {
 }
 
 impl World {
-    /// Whether a node holds a record that contains an edit, and what that record says: a record alone tells that there
-    /// was something, and not what.
-    pub(super) fn contains_stated(&self, node: usize, edit: &Acknowledged) -> bool {
-        let items = self.nodes[node].replica.items(&edit.key);
-        items.expect("a store reads").iter().any(|item| {
-            let Item::Record {
-                record,
-                state: Some(_),
-                ..
-            } = item
-            else {
-                return false;
-            };
-            let held = SignedRecord::from_trusted(record).expect("a node holds records");
-            matches!(self.signed.get(&held.id()), Some(Verdict::Counts(_)))
-                && held.get().contains(&edit.seen.writer) >= edit.seen.seq
-        })
-    }
-
     /// Looks at a document that has just changed.
     pub(super) fn look_at(&mut self, node: usize, key: &DocKey) {
         if self.nodes[node].hostile {

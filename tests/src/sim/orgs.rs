@@ -267,7 +267,21 @@ impl World {
             self.orgs[org].takes_part = false;
             self.orgs[org].speaker = node;
             self.report.left += 1;
+            self.forget_what_only_others_hold(org);
         }
+    }
+
+    /// Others let go of what is an organisation's when it leaves. If it comes back, it comes with what its own nodes hold:
+    /// what they have lost by then, because an old copy of a store was put back, is lost.
+    fn forget_what_only_others_hold(&mut self, org: usize) {
+        let edits = std::mem::take(&mut self.acknowledged);
+        let stays = |world: &Self, edit: &Acknowledged| {
+            let mut owners = world.orgs[org].nodes.iter();
+            world.nodes[edit.node].org != org
+                || owners.any(|owner| world.holds_durably(*owner, edit))
+        };
+        let kept = edits.into_iter().filter(|it| stays(self, it)).collect();
+        self.acknowledged = kept;
     }
 
     fn say_goodbye(&mut self, node: usize) -> bool {
@@ -299,6 +313,7 @@ impl World {
         if left {
             replica.storage_mut().flush().ok();
             self.trace.note(self.now_ms, "leave", &[org as u8]);
+            self.tell_of(node, || "has its organisation leave".into());
             self.announce(node, item);
         }
         left
@@ -394,12 +409,19 @@ impl World {
             revoked_at_s: self.clock_s(revoker),
             last: last.clone(),
         };
+        self.tell_of(revoker, || {
+            format!("revokes node {stolen}, of which counts {last:?}")
+        });
         self.revoked(org, &revocation);
-        // A thief tells nobody what a record says of which only the record had been heard.
+        // A thief tells nobody what a record says of which only the record had been heard; and what had come to others
+        // within a later record that does not count goes with that.
         let stays = |world: &Self, it: &Acknowledged| {
             it.seen.writer.node != thief
                 || (counts(&it.key, it.seen.writer.instance, it.seen.seq)
-                    && world.honest().any(|node| world.holds_durably(node, it)))
+                    && world.honest().any(|node| {
+                        world.holds_durably(node, it)
+                            && world.contains_counted(node, it, &revocation)
+                    }))
         };
         let edits = std::mem::take(&mut self.acknowledged);
         let kept = edits.into_iter().filter(|it| stays(self, it)).collect();

@@ -203,6 +203,7 @@ impl World {
             self.tell(key, || format!("node {node} has merged {record:?}"));
         }
         self.merge_last_resorts(node, key);
+        self.take_in_lost(node, key);
         if !self.nodes[node].up {
             return;
         }
@@ -235,6 +236,37 @@ impl World {
             if !self.nodes[node].up {
                 return;
             }
+        }
+    }
+
+    /// Takes in the state that is all that is left of what a forgotten life of this node wrote.
+    fn take_in_lost(&mut self, node: usize, key: &DocKey) {
+        let replica = &self.nodes[node].replica;
+        let own = replica.storage().get(Table::Own, &key.to_bytes());
+        if !self.nodes[node].up || own.expect("a store reads").is_none() {
+            return;
+        }
+        let lost = replica.lost_state(key).expect("a store reads");
+        let (Some((record, state)), Some(mut own)) = (lost, self.own_doc(node, key)) else {
+            return;
+        };
+        let before = own.live();
+        own.added.extend(items_of(&state));
+        own.added.retain(|item| !own.removed.contains(item));
+        let replica = &mut self.nodes[node].replica;
+        let mut batch = Batch::default();
+        batch.put(Table::Own, key.to_bytes(), own.to_bytes());
+        let noted = replica.note_last_resort(&mut batch, key, record);
+        noted.expect("a store reads");
+        if replica.storage_mut().commit(batch).is_err() {
+            return;
+        }
+        self.tell(key, || {
+            format!("node {node} has taken in what is left of {record:?}")
+        });
+        if own.live() != before {
+            let contains = self.contained_by_own(node, key);
+            self.publish_own(node, *key, &own, contains);
         }
     }
 

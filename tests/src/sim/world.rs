@@ -236,7 +236,7 @@ impl World {
     /// Tells what happens to a node, if it is one that writes the document that somebody watches.
     pub(super) fn tell_of(&self, node: usize, what: impl FnOnce() -> String) {
         let org = self.orgs[self.nodes[node].org].id();
-        let is_of = |watched: &str| watched.ends_with(&org.to_string());
+        let is_of = |watched: &str| watched.ends_with(&org.short());
         if self.watched.as_deref().is_some_and(is_of) {
             println!("{:>7} ms  node {node}: {}", self.now_ms, what());
         }

@@ -134,6 +134,56 @@ fn when_the_content_comes_nothing_is_left_of_what_it_replaced() {
 }
 
 #[test]
+fn a_node_takes_back_what_is_left_of_its_forgotten_life() {
+    let (mut siblings, mut peer) = family(2);
+    let (mut lost, mut other) = (siblings.pop().unwrap(), siblings.pop().unwrap());
+    let key = lost.key();
+    let copy = lost.replica.storage().clone();
+    lost.edit(1, "told");
+    // The state goes without the history, and what comes next is a record alone.
+    let told = lost.replica.items(&key).unwrap();
+    lost.edit(2, "not told");
+    let not_told = lost.replica.items(&key).unwrap();
+    for item in &told {
+        send(&mut peer, item.clone());
+    }
+    for item in &not_told {
+        send(&mut peer, crate::testing::without_state(item));
+    }
+    // The copy is put back, and hears of it; so does a sibling, who leaves it alone.
+    lost.replica = Replica::open(copy, lost.party.id(), lost.replica.own().clone()).unwrap();
+    for sibling in [&mut lost, &mut other] {
+        let (_, stand_in) = peer.stand_in(&key).unwrap().unwrap();
+        carry(&peer, &mut sibling.replica, &key);
+        send(&mut sibling.replica, stand_in);
+        assert_eq!(sibling.replica.lost_state(&key).unwrap(), None);
+        sibling.replica.note_alone();
+    }
+    assert_eq!(other.replica.lost_state(&key).unwrap(), None);
+    let (id, state) = lost.replica.lost_state(&key).unwrap().unwrap();
+    let mut document = lost.document();
+    let state: Value = serde_json::from_slice(&state).unwrap();
+    assert!(document.take_in(&state, &Default::default(), 2).unwrap());
+    let mut batch = Batch::default();
+    let noted = lost.replica.note_last_resort(&mut batch, &key, id);
+    noted.unwrap();
+    lost.replica.storage_mut().commit(batch).unwrap();
+    lost.publish(&mut document);
+    assert_eq!(lost.replica.lost_state(&key).unwrap(), None);
+    lost.edit(0, "afterwards");
+    assert_eq!(lost.replica.lost_state(&key).unwrap(), None);
+    for _ in 0..2 {
+        meet(&mut lost, &mut peer);
+        meet(&mut other, &mut peer);
+    }
+    for replica in [&lost.replica, &other.replica, &peer] {
+        let names = names_shown(replica, &key);
+        assert_eq!(names[..2], ["afterwards", "told"]);
+        assert_eq!(replica.record_ids(&key).len(), 2, "the empty one stays");
+    }
+}
+
+#[test]
 fn a_replica_remembers_a_bounded_number_of_what_it_handed_over() {
     let World {
         mut replica,

@@ -30,7 +30,7 @@ impl Sibling {
         self.party.doc(SHARD)
     }
 
-    fn document(&self) -> OwnDocument {
+    pub(super) fn document(&self) -> OwnDocument {
         let stored = self
             .replica
             .storage()
@@ -42,7 +42,7 @@ impl Sibling {
         }
     }
 
-    fn publish(&mut self, document: &mut OwnDocument) {
+    pub(super) fn publish(&mut self, document: &mut OwnDocument) {
         let state = serde_json::to_vec(&document.value().unwrap()).unwrap();
         let state = crate::listing::ShardState::parse(&state, 0)
             .unwrap()

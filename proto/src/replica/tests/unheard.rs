@@ -77,10 +77,13 @@ fn once_it_has_heard_a_node_writes_under_its_name_again() {
     party.publish(&mut replica, SHARD, &listing(0, 1, "before"));
     assert_eq!(only_record(&replica, &key).writer, party.writer());
     replica.note_heard();
+    party.publish(&mut replica, SHARD, &listing(0, 1, "one may not know"));
+    assert_eq!(only_record(&replica, &key).writer, party.writer());
+    replica.note_heard();
     party.publish(&mut replica, SHARD, &listing(0, 1, "after"));
     let record = only_record(&replica, &key);
     assert_eq!(record.writer, founder.writer());
-    assert_eq!(record.contains(&party.writer()), 1);
+    assert_eq!(record.contains(&party.writer()), 2);
 }
 
 #[test]
