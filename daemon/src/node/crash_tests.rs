@@ -9,6 +9,7 @@ use fingerpost_config::{Home, Settings};
 use fingerpost_proto::api::{AddNode, CreateOrg, Fields, Found, HandOver};
 use fingerpost_proto::certificate::Role;
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
+use fingerpost_proto::replica::Item;
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::signed::Carry;
 use fingerpost_proto::storage::{Storage, Table};
@@ -376,4 +377,82 @@ async fn a_crash_leaves_an_import_whole_or_absent() {
     running.stop().await.unwrap();
     // The card alone before, and all documents after.
     assert_eq!(seen.len(), 2, "{seen:?}");
+}
+
+fn add_service(node: &Node, org: &OrgId, name: &str) {
+    let fields = Fields {
+        fields: vec![("name".into(), name.into())],
+    };
+    let by = By::user("test").unwrap();
+    node.add_service(org, &fields, &by).unwrap();
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (
+            entry.as_ref().unwrap().path(),
+            to.join(entry.unwrap().file_name()),
+        );
+        match from.is_dir() {
+            true => copy_dir(&from, &to),
+            false => std::fs::copy(&from, &to).map(|_| ()).unwrap(),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_forgotten_life_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, copy) = (dir.path().join("home/store"), dir.path().join("copy"));
+    let running = start(dir.path()).await;
+    let org = tokio::task::block_in_place(|| founder(&running.node));
+    running.stop().await.unwrap();
+    copy_dir(&store, &copy);
+
+    let running = start(dir.path()).await;
+    let key = DocKey {
+        org,
+        name: DocName::Listing(0),
+    };
+    // One edit has reached a peer, without the history; of the next one there is the record alone.
+    let heard: Vec<Item> = tokio::task::block_in_place(|| {
+        add_service(&running.node, &org, "Told");
+        let told = running.node.replica().items(&key).unwrap();
+        add_service(&running.node, &org, "Not told");
+        let mut alone = running.node.replica().items(&key).unwrap();
+        for item in &mut alone {
+            if let Item::Record { state, .. } = item {
+                *state = None;
+            }
+        }
+        alone.into_iter().chain(told).collect()
+    });
+    running.stop().await.unwrap();
+    std::fs::remove_dir_all(&store).unwrap();
+    copy_dir(&copy, &store);
+
+    let running = start(dir.path()).await;
+    let node = &running.node;
+    tokio::task::block_in_place(|| {
+        assert_eq!(node.org_info(&org).unwrap().services, 1, "it has forgotten");
+        for item in heard {
+            let checked = item.check().unwrap();
+            node.replica().receive(super::now_s(), checked).unwrap();
+        }
+        add_service(node, &org, "Afterwards");
+        node.merging.notify_one();
+    });
+    until(node, "the services to be together", |node| {
+        let view = node.listing(Some(&org.to_string())).unwrap();
+        let services = view.listing["services"].as_array().unwrap();
+        let mut names: Vec<_> = services
+            .iter()
+            .filter_map(|it| it["name"].as_str())
+            .collect();
+        names.sort_unstable();
+        names == ["Afterwards", "Swimming", "Told"]
+    })
+    .await;
+    running.stop().await.unwrap();
 }

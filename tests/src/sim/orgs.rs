@@ -267,18 +267,21 @@ impl World {
             self.orgs[org].takes_part = false;
             self.orgs[org].speaker = node;
             self.report.left += 1;
-            self.forget_what_only_others_hold(org);
+            self.forget_what_only_the_other_side_holds(org);
         }
     }
 
-    /// Others let go of what is an organisation's when it leaves. If it comes back, it comes with what its own nodes hold:
-    /// what they have lost by then, because an old copy of a store was put back, is lost.
-    fn forget_what_only_others_hold(&mut self, org: usize) {
+    /// An organisation that leaves and the others let go of what they hold of each other. If it comes back, it comes with
+    /// what its own nodes hold. What somebody has lost by then, because an old copy of a store was put back, and only the
+    /// other side held, is lost.
+    fn forget_what_only_the_other_side_holds(&mut self, org: usize) {
         let edits = std::mem::take(&mut self.acknowledged);
         let stays = |world: &Self, edit: &Acknowledged| {
-            let mut owners = world.orgs[org].nodes.iter();
-            world.nodes[edit.node].org != org
-                || owners.any(|owner| world.holds_durably(*owner, edit))
+            let is_own = world.nodes[edit.node].org == org;
+            let mut keepers = world
+                .honest()
+                .filter(|node| (world.nodes[*node].org == org) == is_own);
+            keepers.any(|node| world.holds_durably(node, edit))
         };
         let kept = edits.into_iter().filter(|it| stays(self, it)).collect();
         self.acknowledged = kept;
