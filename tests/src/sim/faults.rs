@@ -180,7 +180,13 @@ impl World {
         self.acknowledged = kept;
     }
 
+    /// Whether a node has an edit on its disk, to give it back one day: whoever has left, and perhaps has not heard so yet,
+    /// lets go of what is others'.
     pub(super) fn holds_durably(&self, node: usize, edit: &Acknowledged) -> bool {
+        let org = self.nodes[node].org;
+        if !self.orgs[org].takes_part && org != self.nodes[edit.node].org {
+            return false;
+        }
         let replica = &self.nodes[node].replica;
         let key = edit.key.to_bytes();
         let live = replica.storage().get(Table::Documents, &key);
