@@ -341,6 +341,21 @@ fn asked_for() -> Option<usize> {
     asked.and_then(|it| it.parse().ok())
 }
 
+/// All namespaces share one table of neighbours in the kernel. When it is full, hosts do not find each other.
+fn has_room_for_neighbours(hosts: usize) -> Result<(), Fail> {
+    let path = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
+    let most: Option<usize> = std::fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    match most {
+        Some(most) if most < hosts * hosts => Err(Fail::new(format!(
+            "{hosts} hosts need up to {} neighbours, and this kernel keeps {most} in all: raise {path}",
+            hosts * hosts
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Bytes a second that all hosts together send while nobody does anything. If `settled`, the traffic must have stopped
 /// falling from one half minute to the next: nodes that have just met still find out how they are reached.
 fn idle_rate(hosts: &Hosts, settled: bool) -> f64 {
@@ -362,6 +377,7 @@ fn idle_rate(hosts: &Hosts, settled: bool) -> f64 {
 #[test]
 fn a_large_network_on_home_lines_stays_quiet_and_within_its_bounds() -> Result<(), Fail> {
     let count = asked_for().unwrap_or(8);
+    has_room_for_neighbours(count + 1)?;
     let Some(hosts) = Hosts::public(count + 1)? else {
         return Ok(());
     };
@@ -403,6 +419,9 @@ fn a_large_network_on_home_lines_stays_quiet_and_within_its_bounds() -> Result<(
         holds.push(held(&peers));
     }
     let per_node = idle_rate(&hosts, asked_for().is_some()) / count as f64;
+    for node in &nodes {
+        wait_until_reached(node, "direct")?;
+    }
 
     let newcomer = start(&hosts.namespace(count), dir.path(), "newcomer", false)?;
     let begun = Instant::now();

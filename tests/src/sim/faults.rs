@@ -218,7 +218,8 @@ impl World {
         edit: &Acknowledged,
         counts: impl Fn(&Record) -> bool,
     ) -> bool {
-        let items = self.nodes[node].replica.items(&edit.key);
+        let replica = &self.nodes[node].replica;
+        let items = replica.items(&edit.key);
         items.expect("a store reads").iter().any(|item| {
             let Item::Record {
                 record,
@@ -231,6 +232,8 @@ impl World {
             let held = SignedRecord::from_trusted(record).expect("a node holds records");
             matches!(self.signed.get(&held.id()), Some(Verdict::Counts(_)))
                 && held.get().contains(&edit.seen.writer) >= edit.seen.seq
+                // That something was taken out stands in the history alone: a state without it may never have had it.
+                && (!edit.erased || replica.sealed_ids(&edit.key).contains(&held.id()))
                 && counts(held.get())
         })
     }
