@@ -51,9 +51,19 @@ fn entries(number: usize, word: Option<&str>) -> Vec<Entry> {
 }
 
 fn disk_mb(dir: &Path) -> u64 {
+    disk_bytes(dir) / 1_000_000
+}
+
+fn disk_bytes(dir: &Path) -> u64 {
     let files = std::fs::read_dir(dir).unwrap();
-    let sizes = files.map(|file| file.unwrap().metadata().map_or(0, |it| it.len()));
-    sizes.sum::<u64>() / 1_000_000
+    let sizes = files.map(|file| {
+        let path = file.unwrap().path();
+        match path.is_dir() {
+            true => disk_bytes(&path),
+            false => path.metadata().map_or(0, |it| it.len()),
+        }
+    });
+    sizes.sum()
 }
 
 fn peak_rss_mb() -> Option<u64> {
