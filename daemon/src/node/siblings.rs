@@ -359,37 +359,40 @@ impl Node {
         let _edits = lock(&self.edits);
         let mut replica = self.replica();
         let mut published = Vec::new();
-        for org in replica.own().clone() {
-            let keys: Vec<DocKey> = replica.documents_of(&org).collect();
-            for key in keys {
-                let Some((record, state)) = replica.lost_state(&key)? else {
-                    continue;
-                };
-                if !self.has_own(&replica, &key)? {
-                    continue;
-                }
-                let mut document = self.own_document(&replica, &key)?;
-                let taken = take_in(&mut document, key.name, &state);
-                let mut batch = Batch::default();
-                replica.note_last_resort(&mut batch, &key, record)?;
-                match &taken {
-                    Ok(_) => batch.put(Table::Own, key.to_bytes(), document.save()),
-                    Err(error) => tracing::warn!(
-                        "what peers keep of a forgotten change of {key} could not be taken back: {error}"
-                    ),
-                }
-                replica.storage_mut().commit(batch)?;
-                if let Ok(Some(state)) = taken {
-                    tracing::info!("{key}: what peers keep of a forgotten change was taken back");
-                    published.extend(self.publish_merged(
-                        &mut replica,
-                        key,
-                        &mut document,
-                        state,
-                    )?);
-                }
-                replica.storage_mut().flush()?;
+        for key in own_documents(&replica) {
+            let Some((record, state)) = replica.lost_state(&key)? else {
+                continue;
+            };
+            if !self.has_own(&replica, &key)? {
+                continue;
             }
+            let mut document = self.own_document(&replica, &key)?;
+            let mut batch = Batch::default();
+            match take_in(&mut document, key.name, &state) {
+                Ok(brought) => {
+                    if let Some(state) = brought {
+                        match self.publish_merged(&mut replica, key, &mut document, state) {
+                            Ok(ended) => published.extend(ended),
+                            Err(error) => {
+                                tracing::warn!(
+                                    "what peers keep of a forgotten change of {key} could not be published, and is tried again: {error}"
+                                );
+                                continue;
+                            }
+                        }
+                        tracing::info!(
+                            "{key}: what peers keep of a forgotten change was taken back"
+                        );
+                    }
+                    batch.put(Table::Own, key.to_bytes(), document.save());
+                }
+                Err(error) => tracing::warn!(
+                    "what peers keep of a forgotten change of {key} could not be taken back: {error}"
+                ),
+            }
+            replica.note_last_resort(&mut batch, &key, record)?;
+            replica.storage_mut().commit(batch)?;
+            replica.storage_mut().flush()?;
         }
         self.released(replica, &published)
     }
@@ -419,21 +422,17 @@ impl Node {
         let _edits = lock(&self.edits);
         let mut replica = self.replica();
         let mut published = Vec::new();
-        for org in replica.own().clone() {
-            let keys: Vec<DocKey> = replica.documents_of(&org).collect();
-            for key in keys {
-                let is_held = || replica.storage().get(Table::Own, &key.to_bytes());
-                if !replica.is_to_publish_merge(&key)? || is_held()?.is_none() {
-                    continue;
-                }
-                let mut document = self.own_document(&replica, &key)?;
-                let state = state_of(key.name, &document.value()?)?;
-                match self.publish_merged(&mut replica, key, &mut document, state) {
-                    Ok(ended) => published.extend(ended),
-                    Err(error) => tracing::warn!(
-                        "what was merged in {key} could not be published, and is tried again: {error}"
-                    ),
-                }
+        for key in own_documents(&replica) {
+            if !replica.is_to_publish_merge(&key)? || !self.has_own(&replica, &key)? {
+                continue;
+            }
+            let mut document = self.own_document(&replica, &key)?;
+            let state = state_of(key.name, &document.value()?)?;
+            match self.publish_merged(&mut replica, key, &mut document, state) {
+                Ok(ended) => published.extend(ended),
+                Err(error) => tracing::warn!(
+                    "what was merged in {key} could not be published, and is tried again: {error}"
+                ),
             }
         }
         self.released(replica, &published)
@@ -457,6 +456,12 @@ impl Node {
         let delegation = self.own_delegation(replica, &key.org)?;
         Ok(delegation.get().role.may_write(key.name))
     }
+}
+
+/// The documents of the organisations that this node writes for.
+fn own_documents(replica: &Replica<SledStorage>) -> Vec<DocKey> {
+    let own = replica.own().iter();
+    own.flat_map(|org| replica.documents_of(org)).collect()
 }
 
 /// Takes a state into a document. Gives what the document then says, if that brought anything.
