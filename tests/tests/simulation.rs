@@ -3,7 +3,8 @@
 //! A fixed set of seeds runs always. `FINGERPOST_SIM_SEEDS=N` runs N more, `FINGERPOST_SIM_SEEDS=a..b` those, and
 //! `FINGERPOST_SIM_SEED=x` that one alone; `FINGERPOST_SIM_NODES=n` says how many nodes each has, and
 //! `FINGERPOST_SIM_THREADS=n` how many run at one time. A failure prints its seed and the smallest scenario that
-//! shows it, unless `FINGERPOST_SIM_SHRINK=0`; `FINGERPOST_SIM_WATCH="board of org1…"` tells what becomes of a document.
+//! shows it, unless `FINGERPOST_SIM_SHRINK=0`; `FINGERPOST_SIM_WATCH="board of org1…,node 3"` tells what becomes of
+//! documents and nodes.
 #![allow(clippy::panic, reason = "a test stops at what it did not expect")]
 
 use std::ops::Range;

@@ -180,11 +180,12 @@ impl World {
         self.acknowledged = kept;
     }
 
-    /// Whether a node has an edit on its disk, to give it back one day: whoever has left, and perhaps has not heard so yet,
-    /// lets go of what is others'.
+    /// Whether a node has an edit on its disk, to give it back one day: whoever has left lets go of what is others', and
+    /// the others of what is theirs, as soon as they hear of it.
     pub(super) fn holds_durably(&self, node: usize, edit: &Acknowledged) -> bool {
-        let org = self.nodes[node].org;
-        if !self.orgs[org].takes_part && org != self.nodes[edit.node].org {
+        let (org, author) = (self.nodes[node].org, self.nodes[edit.node].org);
+        let both_take_part = self.orgs[org].takes_part && self.orgs[author].takes_part;
+        if org != author && !both_take_part {
             return false;
         }
         let replica = &self.nodes[node].replica;

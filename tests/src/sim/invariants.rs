@@ -1,6 +1,6 @@
 //! What must hold throughout, and what once the network has healed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use fingerpost_proto::certificate::Sealed;
 use fingerpost_proto::ids::{DocKey, NodeId, OrgId, RecordId};
@@ -195,9 +195,6 @@ impl World {
                 }
                 continue;
             }
-            if replica.counts().1 > 0 {
-                self.states_are_gone(node, &honest)?;
-            }
             let held = self.held(node);
             match &first {
                 None => first = Some((node, held)),
@@ -211,27 +208,38 @@ impl World {
         let Some((one, held)) = first else {
             return fault(Kind::Agreement, "nobody takes part");
         };
+        self.states_are_gone(&honest)?;
         self.rosters_agree(&honest, one)?;
         self.siblings_agree(&honest, &held)
     }
 
     /// Whether the states that a node lacks are held by no honest node: the disk of their writer was thrown away
     /// before it could tell, or the writer keeps them to itself.
-    fn states_are_gone(&self, node: usize, honest: &[usize]) -> Check {
-        let replica = &self.nodes[node].replica;
-        for org in replica.organisations() {
-            for key in replica.documents_of(&org) {
-                for id in replica.record_ids(&key) {
+    fn states_are_gone(&self, honest: &[usize]) -> Check {
+        let stores = |node: &usize| self.nodes[*node].replica.storage().entries(Table::States);
+        let mut somewhere: Option<HashSet<&[u8]>> = None;
+        for node in honest.iter().copied() {
+            let replica = &self.nodes[node].replica;
+            if !self.orgs[self.nodes[node].org].takes_part || replica.counts().1 == 0 {
+                continue;
+            }
+            let held = somewhere.get_or_insert_with(|| {
+                let all = honest.iter().flat_map(stores);
+                all.map(|(key, _)| key).collect()
+            });
+            for key in replica
+                .organisations()
+                .iter()
+                .flat_map(|org| replica.documents_of(org))
+            {
+                let lacks = |id: &RecordId| {
                     let at = [key.to_bytes().as_slice(), id.as_bytes()].concat();
-                    let has = |node: usize| {
-                        let store = self.nodes[node].replica.storage();
-                        let state = store.get(Table::States, &at);
-                        state.is_ok_and(|state| state.is_some())
-                    };
-                    if !has(node) && honest.iter().any(|other| has(*other)) {
-                        let what = format!("node {node} lacks a state of {key}");
-                        return fault(Kind::Agreement, what);
-                    }
+                    let state = replica.storage().get(Table::States, &at);
+                    held.contains(at.as_slice()) && state.is_ok_and(|state| state.is_none())
+                };
+                if replica.record_ids(&key).iter().any(lacks) {
+                    let what = format!("node {node} lacks a state of {key}");
+                    return fault(Kind::Agreement, what);
                 }
             }
         }

@@ -263,28 +263,31 @@ impl World {
         if !self.orgs[org].takes_part || org <= self.scenario.vouches_needed as usize || !may {
             return;
         }
+        let kept = self.outlast_leaving(org);
         if self.say_goodbye(node) {
+            self.acknowledged = kept;
             self.orgs[org].takes_part = false;
             self.orgs[org].speaker = node;
             self.report.left += 1;
-            self.forget_what_only_the_other_side_holds(org);
         }
     }
 
-    /// An organisation that leaves and the others let go of what they hold of each other. If it comes back, it comes with
-    /// what its own nodes hold. What somebody has lost by then, because an old copy of a store was put back, and only the
-    /// other side held, is lost.
-    fn forget_what_only_the_other_side_holds(&mut self, org: usize) {
-        let edits = std::mem::take(&mut self.acknowledged);
-        let stays = |world: &Self, edit: &Acknowledged| {
-            let is_own = world.nodes[edit.node].org == org;
-            let mut keepers = world
-                .honest()
-                .filter(|node| (world.nodes[*node].org == org) == is_own);
-            keepers.any(|node| world.holds_durably(node, edit))
+    /// The acknowledged edits that an organisation's leaving must not cost. It and the others let go of what they hold
+    /// of each other, and if it comes back, it comes with what its own nodes hold. So what its author has lost, because
+    /// an old copy of a store was put back, and only the other side holds, is lost. What nobody holds stays: leaving
+    /// is not to blame for that.
+    fn outlast_leaving(&self, org: usize) -> Vec<Acknowledged> {
+        let stays = |edit: &&Acknowledged| {
+            let is_own = self.nodes[edit.node].org == org;
+            let is_held = |on_its_side: bool| {
+                let is_there =
+                    |node: &usize| (self.nodes[*node].org == org) == (is_own == on_its_side);
+                let mut nodes = self.honest().filter(is_there);
+                nodes.any(|node| self.holds_durably(node, edit))
+            };
+            is_held(true) || !is_held(false)
         };
-        let kept = edits.into_iter().filter(|it| stays(self, it)).collect();
-        self.acknowledged = kept;
+        self.acknowledged.iter().filter(stays).cloned().collect()
     }
 
     fn say_goodbye(&mut self, node: usize) -> bool {
@@ -416,15 +419,20 @@ impl World {
             format!("revokes node {stolen}, of which counts {last:?}")
         });
         self.revoked(org, &revocation);
-        // A thief tells nobody what a record says of which only the record had been heard; and what had come to others
-        // within a later record that does not count goes with that.
+        // A thief tells nobody what a record says of which only the record had been heard, nor what it alone still held of
+        // others; and what had come to others within a later record that does not count goes with that.
         let stays = |world: &Self, it: &Acknowledged| {
-            it.seen.writer.node != thief
-                || (counts(&it.key, it.seen.writer.instance, it.seen.seq)
-                    && world.honest().any(|node| {
-                        world.holds_durably(node, it)
-                            && world.contains_counted(node, it, &revocation)
-                    }))
+            let is_safe = |counts: &dyn Fn(usize) -> bool| {
+                let mut honest = world.honest();
+                honest.any(|node| world.holds_durably(node, it) && counts(node))
+            };
+            match it.seen.writer.node == thief {
+                true => {
+                    counts(&it.key, it.seen.writer.instance, it.seen.seq)
+                        && is_safe(&|node| world.contains_counted(node, it, &revocation))
+                }
+                false => is_safe(&|_| true) || !world.holds_durably(stolen, it),
+            }
         };
         let edits = std::mem::take(&mut self.acknowledged);
         let kept = edits.into_iter().filter(|it| stays(self, it)).collect();

@@ -26,6 +26,8 @@ use super::{Random, Trace};
 pub(super) const EPOCH_S: u64 = 1_790_000_000;
 /// How long the healed network is given to settle at most, in virtual milliseconds.
 const SETTLE_MS: u64 = 900_000;
+/// Whether all agree is looked at the less often the longer they take: one part in so many of the time that has passed.
+const LOOK_LESS_OFTEN: u64 = 16;
 /// Most events of a run, for each node. Sound runs have some 1,000.
 const EVENTS_MAX: u64 = 10_000;
 /// How often a node's store is flushed by its engine, in virtual milliseconds.
@@ -155,8 +157,8 @@ pub struct World {
     pub(super) last_item: u32,
     pub(super) partition: u64,
     pub(super) failure: Option<Failure>,
-    /// The document of which every step is told, as its key is written.
-    watched: Option<String>,
+    /// The documents and nodes of which every step is told, as their names are written.
+    watched: Vec<String>,
     queue: BinaryHeap<Reverse<Due>>,
     last_event: u64,
 }
@@ -200,7 +202,9 @@ impl World {
             last_item: 0,
             partition: 0,
             failure: None,
-            watched: std::env::var("FINGERPOST_SIM_WATCH").ok(),
+            watched: std::env::var("FINGERPOST_SIM_WATCH")
+                .map(|watched| watched.split(',').map(|it| it.trim().to_owned()).collect())
+                .unwrap_or_default(),
             queue: BinaryHeap::new(),
             last_event: 0,
             scenario,
@@ -226,18 +230,20 @@ impl World {
         self.at(self.now_ms + in_ms, event);
     }
 
+    fn is_watched(&self, name: &str) -> bool {
+        self.watched.iter().any(|watched| watched == name)
+    }
+
     /// Tells what happens to a document, if it is the one that somebody watches.
     pub(super) fn tell(&self, key: &DocKey, what: impl FnOnce() -> String) {
-        if self.watched.as_deref() == Some(&key.to_string()) {
+        if self.is_watched(&key.to_string()) {
             println!("{:>7} ms  {}", self.now_ms, what());
         }
     }
 
-    /// Tells what happens to a node, if it is one that writes the document that somebody watches.
+    /// Tells what happens to a node that somebody watches.
     pub(super) fn tell_of(&self, node: usize, what: impl FnOnce() -> String) {
-        let org = self.orgs[self.nodes[node].org].id();
-        let is_of = |watched: &str| watched.ends_with(&org.short());
-        if self.watched.as_deref().is_some_and(is_of) {
+        if self.is_watched(&format!("node {node}")) {
             println!("{:>7} ms  node {node}: {}", self.now_ms, what());
         }
     }
@@ -322,7 +328,7 @@ impl World {
         while self.now_ms < began_ms + SETTLE_MS {
             self.step()?;
             if self.now_ms >= look_at_ms {
-                look_at_ms = self.now_ms + 2_000;
+                look_at_ms = self.now_ms + 2_000 + (self.now_ms - began_ms) / LOOK_LESS_OFTEN;
                 agreed = self.agreed();
                 if agreed.is_ok() {
                     break;
