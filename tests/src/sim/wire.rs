@@ -19,6 +19,10 @@ const SESSION_BASE_BYTES: u64 = 32 * 1024;
 /// Frames of a side beside items and reconciliation.
 const SESSION_BASE_FRAMES: u64 = 24;
 const SCOPES: u64 = 3;
+/// In federations of so many nodes each meets its siblings soon enough by chance.
+const CHANCE_FINDS_SIBLINGS_MAX: usize = 100;
+/// In larger ones, how often the next exchange is with a sibling, if there is one.
+const SIBLING_PER_MILLE: u64 = 250;
 
 /// One side of a session.
 pub(super) struct Side {
@@ -135,10 +139,22 @@ impl World {
         if it.up {
             self.tend(node);
             self.merge_all(node);
-            let to = self.random.below(self.nodes.len() as u64) as usize;
+            let to = self.partner(node);
             self.begin_session(node, to);
         }
         self.again(Event::Sync(node));
+    }
+
+    /// With whom a node exchanges next: with anybody. It always stays connected with its siblings, so where chance would
+    /// hardly ever choose them it is one of them now and then.
+    fn partner(&mut self, node: usize) -> usize {
+        if self.nodes.len() > CHANCE_FINDS_SIBLINGS_MAX && self.random.chance(SIBLING_PER_MILLE) {
+            let siblings = &self.orgs[self.nodes[node].org].nodes;
+            if let Some(sibling) = self.random.pick(siblings) {
+                return *sibling;
+            }
+        }
+        self.random.below(self.nodes.len() as u64) as usize
     }
 
     fn begin_session(&mut self, from: usize, to: usize) {
