@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fingerpost_config::{Home, Settings};
@@ -12,7 +13,7 @@ use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::replica::Item;
 use fingerpost_proto::roster::Place;
 use fingerpost_proto::signed::Carry;
-use fingerpost_proto::storage::{Storage, Table};
+use fingerpost_proto::storage::{Batch, Storage, Table};
 
 use super::documents::By;
 use super::names::card_of;
@@ -22,6 +23,7 @@ use super::tasks::{
 use super::{Node, lock};
 use crate::keys::{Keys, fresh_key};
 use crate::run::Running;
+use crate::store::SledStorage;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -45,24 +47,29 @@ async fn until(node: &Arc<Node>, what: &str, holds: impl Fn(&Node) -> bool) {
 
 /// An organisation with a service, in a network of its own.
 fn founder(node: &Node) -> OrgId {
-    let by = By::user("test").unwrap();
+    let org = create_org(node);
+    add_service(node, &org, "Swimming");
+    found(node, &org);
+    org
+}
+
+fn create_org(node: &Node) -> OrgId {
     let request = CreateOrg {
         name: "Lambeth Pools".into(),
         identifiers: Vec::new(),
     };
-    let org = node.create_org(&request, &by).unwrap().id;
-    let fields = Fields {
-        fields: vec![("name".into(), "Swimming".into())],
-    };
-    node.add_service(&org, &fields, &by).unwrap();
+    let by = By::user("test").unwrap();
+    node.create_org(&request, &by).unwrap().id
+}
+
+fn found(node: &Node, org: &OrgId) {
     let found = Found {
         name: "Brixton".into(),
         charter: String::new(),
         vouches: 1,
         founders: Vec::new(),
     };
-    node.found(&org, &found, &by).unwrap();
-    org
+    node.found(org, &found, &By::user("test").unwrap()).unwrap();
 }
 
 /// A rekeying that is written down, and its key, which is not on disk yet.
@@ -416,42 +423,112 @@ async fn what_is_left_of_a_forgotten_life_is_taken_back() {
         name: DocName::Listing(0),
     };
     // One edit has reached a peer, without the history; of the next one there is the record alone.
-    let heard: Vec<Item> = tokio::task::block_in_place(|| {
-        add_service(&running.node, &org, "Told");
-        let told = running.node.replica().items(&key).unwrap();
-        add_service(&running.node, &org, "Not told");
-        let mut alone = running.node.replica().items(&key).unwrap();
-        for item in &mut alone {
-            if let Item::Record { state, .. } = item {
-                *state = None;
-            }
-        }
-        alone.into_iter().chain(told).collect()
-    });
+    let heard = tokio::task::block_in_place(|| told_and_not(&running.node, &key));
     running.stop().await.unwrap();
-    std::fs::remove_dir_all(&store).unwrap();
-    copy_dir(&copy, &store);
+    put_back(&copy, &store);
 
     let running = start(dir.path()).await;
     let node = &running.node;
     tokio::task::block_in_place(|| {
         assert_eq!(node.org_info(&org).unwrap().services, 1, "it has forgotten");
-        for item in heard {
-            let checked = item.check().unwrap();
-            node.replica().receive(super::now_s(), checked).unwrap();
-        }
+        hear(node, heard);
         add_service(node, &org, "Afterwards");
         node.merging.notify_one();
     });
     until(node, "the services to be together", |node| {
-        let view = node.listing(Some(&org.to_string())).unwrap();
-        let services = view.listing["services"].as_array().unwrap();
-        let mut names: Vec<_> = services
-            .iter()
-            .filter_map(|it| it["name"].as_str())
-            .collect();
-        names.sort_unstable();
-        names == ["Afterwards", "Swimming", "Told"]
+        services(node, &org) == ["Afterwards", "Swimming", "Told"]
+    })
+    .await;
+    running.stop().await.unwrap();
+}
+
+/// Adds two services to a document. Gives what peers have heard then: the first edit, and of the second the record alone.
+fn told_and_not(node: &Node, key: &DocKey) -> Vec<Item> {
+    add_service(node, &key.org, "Told");
+    let told = node.replica().items(key).unwrap();
+    add_service(node, &key.org, "Not told");
+    let mut alone = node.replica().items(key).unwrap();
+    for item in &mut alone {
+        if let Item::Record { state, .. } = item {
+            *state = None;
+        }
+    }
+    alone.into_iter().chain(told).collect()
+}
+
+fn hear(node: &Node, items: Vec<Item>) {
+    for item in items {
+        let checked = item.check().unwrap();
+        node.replica().receive(super::now_s(), checked).unwrap();
+    }
+}
+
+fn services(node: &Node, org: &OrgId) -> Vec<String> {
+    let view = node.listing(Some(&org.to_string())).unwrap();
+    let services = view.listing["services"].as_array().unwrap();
+    let names = services.iter().filter_map(|it| it["name"].as_str());
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    names
+}
+
+fn put_back(copy: &Path, store: &Path) {
+    std::fs::remove_dir_all(store).unwrap();
+    copy_dir(copy, store);
+}
+
+/// What somebody does who tells a node that its store was put back: it goes by another name from then on.
+fn tell_put_back(store: &Path) {
+    let mut store = SledStorage::open(store, 8).unwrap();
+    let mut batch = Batch::default();
+    batch.remove(Table::Meta, *b"instance");
+    store.commit(batch).unwrap();
+    store.flush().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_taken_back_into_a_document_without_a_history_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, copy) = (dir.path().join("home/store"), dir.path().join("copy"));
+    let running = start(dir.path()).await;
+    let org = tokio::task::block_in_place(|| {
+        let org = create_org(&running.node);
+        found(&running.node, &org);
+        org
+    });
+    running.stop().await.unwrap();
+    // The copy does not know of a listing at all.
+    copy_dir(&store, &copy);
+    let key = DocKey {
+        org,
+        name: DocName::Listing(0),
+    };
+
+    let running = start(dir.path()).await;
+    let mut heard = tokio::task::block_in_place(|| told_and_not(&running.node, &key));
+    running.stop().await.unwrap();
+    put_back(&copy, &store);
+    tell_put_back(&store);
+    // A second life, of which its peers have heard as well, and which is forgotten too.
+    let running = start(dir.path()).await;
+    tokio::task::block_in_place(|| {
+        add_service(&running.node, &org, "Afterwards");
+        heard.extend(running.node.replica().items(&key).unwrap());
+    });
+    running.stop().await.unwrap();
+    put_back(&copy, &store);
+    tell_put_back(&store);
+
+    let running = start(dir.path()).await;
+    let node = &running.node;
+    tokio::task::block_in_place(|| {
+        hear(node, heard);
+        node.exchanged.store(true, Ordering::Release);
+        node.begin_histories_anew(&org);
+        node.merging.notify_one();
+    });
+    until(node, "what is left of both lives", |node| {
+        services(node, &org) == ["Afterwards", "Told"]
     })
     .await;
     running.stop().await.unwrap();

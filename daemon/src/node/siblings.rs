@@ -354,7 +354,7 @@ impl Node {
     }
 
     /// Takes in, and publishes, states that are all that is left of what this node wrote in a life that its store has
-    /// forgotten. A document that has no history here goes on from what is shown, and waits.
+    /// forgotten. A document that has no history here, when none is to be waited for any more, goes on from what is shown.
     fn take_in_lost(&self) -> Result<(), NodeError> {
         let _edits = lock(&self.edits);
         let mut replica = self.replica();
@@ -363,10 +363,11 @@ impl Node {
             let Some((record, state)) = replica.lost_state(&key)? else {
                 continue;
             };
-            if !self.has_own(&replica, &key)? {
+            if !self.has_own(&replica, &key)? && self.awaits_history(&replica, &key)? {
                 continue;
             }
             let mut document = self.own_document(&replica, &key)?;
+            let contains = self.contained_by_own(&replica, &key)?;
             let mut batch = Batch::default();
             match take_in(&mut document, key.name, &state) {
                 Ok(brought) => {
@@ -385,6 +386,7 @@ impl Node {
                         );
                     }
                     batch.put(Table::Own, key.to_bytes(), document.save());
+                    Replica::<SledStorage>::note_contained(&mut batch, &key, &contains);
                 }
                 Err(error) => tracing::warn!(
                     "what peers keep of a forgotten change of {key} could not be taken back: {error}"
@@ -411,7 +413,7 @@ impl Node {
             return Ok(Vec::new());
         }
         let state = conceal_merged(document, key.name, state)?;
-        let contains = replica.contained(&key)?;
+        let contains = self.contained_by_own(replica, &key)?;
         self.publish_document(replica, key, document, state, contains)?;
         Ok(vec![key])
     }

@@ -239,11 +239,14 @@ impl World {
         }
     }
 
-    /// Takes in the state that is all that is left of what a forgotten life of this node wrote.
+    /// Takes in the state that is all that is left of what a forgotten life of this node wrote. A document whose
+    /// history is lost as well, on this node and for all that it knows, goes on from what is shown.
     fn take_in_lost(&mut self, node: usize, key: &DocKey) {
         let replica = &self.nodes[node].replica;
         let own = replica.storage().get(Table::Own, &key.to_bytes());
-        if !self.nodes[node].up || own.expect("a store reads").is_none() {
+        let awaits_history =
+            own.expect("a store reads").is_none() && !replica.sealed_ids(key).is_empty();
+        if !self.nodes[node].up || awaits_history {
             return;
         }
         let lost = replica.lost_state(key).expect("a store reads");
@@ -253,9 +256,11 @@ impl World {
         let before = own.live();
         own.added.extend(items_of(&state));
         own.added.retain(|item| !own.removed.contains(item));
+        let contains = self.contained_by_own(node, key);
         let replica = &mut self.nodes[node].replica;
         let mut batch = Batch::default();
         batch.put(Table::Own, key.to_bytes(), own.to_bytes());
+        Replica::<CrashStorage>::note_contained(&mut batch, key, &contains);
         let noted = replica.note_last_resort(&mut batch, key, record);
         noted.expect("a store reads");
         if replica.storage_mut().commit(batch).is_err() {
@@ -265,7 +270,6 @@ impl World {
             format!("node {node} has taken in what is left of {record:?}")
         });
         if own.live() != before {
-            let contains = self.contained_by_own(node, key);
             self.publish_own(node, *key, &own, contains);
         }
     }
