@@ -202,18 +202,39 @@ pub fn place(text: &str) -> Option<Place> {
     })
 }
 
+/// The outcodes whose authority is known, from south to north, each with its place in the table.
+static BY_LATITUDE: LazyLock<Vec<(usize, &'static Outcode)>> = LazyLock::new(|| {
+    let all = TABLES.outcodes.values().enumerate();
+    let mut known: Vec<_> = all.filter(|(_, it)| it.authority.is_some()).collect();
+    known.sort_by_key(|(_, it)| it.point.lat_e4);
+    known
+});
+
 /// The local authority at a point: that of the nearest outcode's centre, so near a border it may be the neighbour.
 #[must_use]
 pub fn authority_at(point: Point) -> Option<&'static str> {
-    let known = TABLES
-        .outcodes
-        .values()
-        .filter(|outcode| outcode.authority.is_some());
-    let nearest = known.min_by_key(|outcode| point.distance_m(outcode.point))?;
-    if point.distance_m(nearest.point) > OUTCODE_REACH_M {
-        return None;
-    }
-    nearest.authority.as_deref()
+    let (south, north) =
+        BY_LATITUDE.split_at(BY_LATITUDE.partition_point(|(_, it)| it.point.lat_e4 < point.lat_e4));
+    let mut nearest = (OUTCODE_REACH_M, usize::MAX, None);
+    // From the point's latitude outwards, until latitude alone makes all that follow farther than what was found.
+    let mut look = |outcodes: &mut dyn Iterator<Item = &(usize, &'static Outcode)>| {
+        for (at, outcode) in outcodes {
+            let right_north = Point {
+                lng_e4: point.lng_e4,
+                ..outcode.point
+            };
+            if point.distance_m(right_north) > nearest.0 {
+                break;
+            }
+            let distance_m = point.distance_m(outcode.point);
+            if (distance_m, *at) < (nearest.0, nearest.1) {
+                nearest = (distance_m, *at, outcode.authority.as_deref());
+            }
+        }
+    };
+    look(&mut south.iter().rev());
+    look(&mut north.iter());
+    nearest.2
 }
 
 /// The area with this GSS code (one of today or a former one), or with this name.
@@ -270,6 +291,18 @@ pub fn near_names(text: &str) -> BTreeSet<&'static str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_nearest_outcode_decides(lat_e4 in 490_000..610_000_i32, lng_e4 in -90_000..30_000_i32) {
+            let point = Point { lat_e4, lng_e4 };
+            let known = TABLES.outcodes.values().filter(|it| it.authority.is_some());
+            let nearest = known.min_by_key(|it| point.distance_m(it.point)).unwrap();
+            let is_near = point.distance_m(nearest.point) <= OUTCODE_REACH_M;
+            let expected = nearest.authority.as_deref().filter(|_| is_near);
+            prop_assert_eq!(authority_at(point), expected);
+        }
+    }
 
     #[test]
     fn the_tables_are_whole() {

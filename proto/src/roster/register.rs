@@ -14,7 +14,8 @@ use crate::ids::{InviteId, OrgId};
 /// An invitation: who gave it, and its one-time key.
 type Invitation = (OrgId, InviteId);
 
-/// A key that is mentioned no more keeps its number until so many and twice as many as are heard of have piled up.
+/// A key that is mentioned no more keeps its number until there are so many numbers and twice as many as were in use when
+/// that was last looked at: so what the looking costs is spread over what made it necessary.
 const NUMBERS_SPARE: usize = 4_096;
 
 /// The statements of one network.
@@ -26,6 +27,8 @@ pub struct Register {
     ids: Vec<OrgId>,
     standings: Vec<Option<Standing>>,
     heard: usize,
+    /// With more numbers than this it is looked which are still in use.
+    numbers_max: usize,
     /// For whom each vouches, so that it counts; sorted.
     given: Vec<Vec<Number>>,
     /// Who vouches for each, so that it counts; sorted.
@@ -47,6 +50,7 @@ impl Register {
         for founder in register.founders.clone() {
             register.enter(founder);
         }
+        register.numbers_max = 2 * register.ids.len() + NUMBERS_SPARE;
         register
     }
 
@@ -56,7 +60,7 @@ impl Register {
         if self.get(&org) == standing.as_ref() {
             return false;
         }
-        if self.ids.len() > 2 * self.heard + self.founders.len() + NUMBERS_SPARE {
+        if self.ids.len() > self.numbers_max {
             self.renumber();
         }
         let number = self.enter(org);
@@ -205,11 +209,13 @@ impl Register {
     fn renumber(&mut self) {
         let empty = Self::new(std::mem::take(&mut self.founders));
         let before = std::mem::replace(self, empty);
+        self.numbers_max = usize::MAX;
         for (org, standing) in before.ids.into_iter().zip(before.standings) {
             if standing.is_some() {
                 self.set(org, standing);
             }
         }
+        self.numbers_max = 2 * self.ids.len() + NUMBERS_SPARE;
     }
 
     /// What an organisation's statements say.

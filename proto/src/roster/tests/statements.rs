@@ -184,3 +184,37 @@ proptest! {
         }
     }
 }
+
+/// As a start reads them: in the order of ids, most before those who vouch for them. Were the numbers put in order after
+/// each, this would take minutes.
+#[test]
+fn many_statements_that_mention_others_not_heard_yet_are_taken_in_quickly() {
+    const MANY: u32 = 20_000;
+    let id = |number: u32| OrgId::from_bytes(crate::record::Hash::of(&number.to_be_bytes()).0);
+    let founder = id(0);
+    let mut charter = charter(&[], 1);
+    charter.anchors = [founder].into();
+    let said = |number: u32| Standing {
+        epoch: 1,
+        vouches: [number / 2, number / 3, number / 5]
+            .into_iter()
+            .filter(|voucher| *voucher != number)
+            .map(|voucher| ProvenVouch {
+                voucher: id(voucher),
+                by_invitation: None,
+            })
+            .collect(),
+        ..Standing::default()
+    };
+    let sorted: BTreeMap<OrgId, u32> = (0..MANY).map(|number| (id(number), number)).collect();
+    let mut register = Register::new([founder]);
+    for (org, number) in &sorted {
+        register.set(*org, Some(said(*number)));
+    }
+    // Some were only ever mentioned by those who say nothing any more.
+    for number in MANY / 2..MANY {
+        register.set(id(number), None);
+    }
+    let roster = Roster::compute(&charter, &BTreeMap::new(), &register);
+    assert_eq!(roster.member_count(), MANY as usize / 2);
+}
