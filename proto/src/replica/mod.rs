@@ -14,6 +14,7 @@ mod erasure;
 mod item;
 mod journal;
 mod network;
+mod order;
 mod own;
 mod places;
 mod publish;
@@ -502,6 +503,26 @@ impl<S: Storage> Replica<S> {
         let mut orgs: Vec<OrgId> = self.documents.keys().map(|key| key.org).collect();
         orgs.dedup();
         orgs
+    }
+
+    /// The organisations of which a card is held and nothing of a listing. Reads nothing from the store.
+    pub fn without_listing(&self) -> Vec<OrgId> {
+        let mut without = Vec::new();
+        for key in self.documents.keys() {
+            match key.name {
+                DocName::Card => without.push(key.org),
+                DocName::Listing(_) if without.last() == Some(&key.org) => {
+                    without.pop();
+                }
+                _ => {}
+            }
+        }
+        without
+    }
+
+    /// How many documents are held.
+    pub fn document_count(&self) -> usize {
+        self.documents.len()
     }
 
     /// The documents of one name that are held, of all organisations. Reads nothing from the store.

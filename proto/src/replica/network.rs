@@ -67,9 +67,12 @@ pub(super) struct Network {
     stale: bool,
     /// Keys of invitations that some organisation has used.
     used_keys: BTreeSet<InviteId>,
-    /// Organisations known here that nobody admitted has vouched for. Exact after
-    /// [`Network::refresh`], and never too low in between.
+    /// Organisations known here that are not admitted. Exact after [`Network::refresh`]; in between, those that are
+    /// likely to be are left out.
     pending: usize,
+    /// Organisations that came since then and are admitted by what was known when each came: enough of those admitted
+    /// vouch for it, or of such as these. So cards that come in the order of admission never wait for the roster.
+    likely: BTreeSet<OrgId>,
     /// How many standings there were when the roster was last computed.
     computed_at: usize,
 }
@@ -87,6 +90,7 @@ impl Network {
             stale: true,
             used_keys: BTreeSet::new(),
             pending: 0,
+            likely: BTreeSet::new(),
             computed_at: 0,
         }
     }
@@ -95,7 +99,9 @@ impl Network {
     pub(super) fn set_standing(&mut self, org: OrgId, standing: Option<Standing>) {
         if let Some(standing) = &standing {
             let is_new = self.standings.get(&org).is_none();
-            if is_new && !self.is_vouched_for(&org, &standing.vouches) {
+            if is_new && self.is_vouched_for(&org, &standing.vouches) {
+                self.likely.insert(org);
+            } else if is_new {
                 self.pending += 1;
             }
             self.used_keys.extend(invitation_keys(standing));
@@ -176,6 +182,7 @@ impl Network {
             let heard = self.standings.iter();
             self.used_keys = heard.flat_map(|(_, it)| invitation_keys(it)).collect();
             self.computed_at = self.standings.len();
+            self.likely.clear();
             self.stale = false;
         }
         &self.roster
@@ -204,10 +211,14 @@ impl Network {
         self.pending < limits::APPLICANTS_MAX || self.is_vouched_for(org, &vouches())
     }
 
-    /// Whether enough organisations that are admitted, as far as the roster was computed, vouch for one.
+    /// Whether enough organisations vouch for one that are admitted, as far as the roster was computed, or are likely to
+    /// be.
     fn is_vouched_for(&self, org: &OrgId, vouches: &[ProvenVouch]) -> bool {
-        let is_admitted =
-            |org: &OrgId| self.roster.is_admitted(org) || self.charter.anchors.contains(org);
+        let is_admitted = |org: &OrgId| {
+            self.roster.is_admitted(org)
+                || self.likely.contains(org)
+                || self.charter.anchors.contains(org)
+        };
         let unused = |vouch: &&ProvenVouch| {
             vouch
                 .by_invitation

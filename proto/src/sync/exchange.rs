@@ -44,7 +44,7 @@ impl Session {
                 .map(|org| (*org, replica.fingerprint(org)))
                 .collect();
         }
-        let inventory = Inventory::collect(replica, scope, &shared)?;
+        let mut inventory = Inventory::collect(replica, scope, &shared)?;
         self.reconciler = Some(inventory.reconciler().map_err(SessionError::Reconcile)?);
         self.inventory = Some(inventory);
         self.phase = Phase::Exchange(scope);
@@ -95,19 +95,20 @@ impl Session {
         self.begin_scope(scope, replica)?;
         let own = self.inventory.as_ref().map_or(0, Inventory::len);
         if !is_lopsided(own, count) {
-            return self.handle_reconcile(message);
+            return self.handle_reconcile(message, replica);
         }
         if count > 0 {
             self.push(Frame::SendAll);
         }
-        self.send_all(scope);
+        self.send_all(scope, replica);
         Ok(())
     }
 
-    pub(super) fn handle_reconcile<E: std::error::Error>(
+    pub(super) fn handle_reconcile<S: Storage>(
         &mut self,
         message: &[u8],
-    ) -> Result<(), SessionError<E>> {
+        replica: &mut Replica<S>,
+    ) -> Handled<S> {
         let Phase::Exchange(scope) = self.phase else {
             return Err(SessionError::OutOfOrder);
         };
@@ -144,15 +145,15 @@ impl Session {
             // goes on from there.
             Some(_) => {
                 self.truncated = true;
-                self.exchange_differences(scope);
+                self.exchange_differences(scope, replica);
             }
-            None => self.exchange_differences(scope),
+            None => self.exchange_differences(scope, replica),
         }
         Ok(())
     }
 
     /// The initiator knows what differs: it asks for what it needs and sends what the peer needs.
-    fn exchange_differences(&mut self, scope: Scope) {
+    fn exchange_differences<S: Storage>(&mut self, scope: Scope, replica: &mut Replica<S>) {
         let mut wanted = std::mem::take(&mut self.need);
         let have = std::mem::take(&mut self.have);
         let mut items = Vec::new();
@@ -161,7 +162,7 @@ impl Session {
                 wanted.extend_from_slice(inventory.lacking());
             }
             if !planted::is(Planted::ForgetHave) {
-                items = inventory.pick(&have);
+                items = inventory.pick(&have, replica);
             }
         }
         for ids in wanted.chunks(limits::WANT_MAX_IDS) {
@@ -171,14 +172,14 @@ impl Session {
         self.finish_sending(scope);
     }
 
-    pub(super) fn send_all(&mut self, scope: Scope) {
+    pub(super) fn send_all<S: Storage>(&mut self, scope: Scope, replica: &mut Replica<S>) {
         if self.own_done {
             return;
         }
         let items = self
             .inventory
             .as_mut()
-            .map(Inventory::all)
+            .map(|it| it.all(replica))
             .unwrap_or_default();
         self.outbox.push_items(items);
         self.finish_sending(scope);
@@ -187,19 +188,22 @@ impl Session {
     fn finish_sending(&mut self, scope: Scope) {
         self.push(Frame::Done { scope });
         self.own_done = true;
+        // What differs is known: nothing is compared any more.
+        self.reconciler = None;
     }
 
-    pub(super) fn handle_want<E: std::error::Error>(
+    pub(super) fn handle_want<S: Storage>(
         &mut self,
         ids: &[SaltedId],
-    ) -> Result<(), SessionError<E>> {
+        replica: &mut Replica<S>,
+    ) -> Handled<S> {
         if self.own_done {
             return Err(SessionError::OutOfOrder);
         }
         let items = self
             .inventory
             .as_mut()
-            .map(|it| it.pick(ids))
+            .map(|it| it.pick(ids, replica))
             .unwrap_or_default();
         self.outbox.push_items(items);
         Ok(())

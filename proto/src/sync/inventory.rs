@@ -2,11 +2,11 @@
 //!
 //! One item per undominated record, departure, amendment and sealed document. The order is by the hash of the organisation,
 //! so that an organisation's documents travel side by side (they compress well together) and a session that
-//! was cut continues with what is left of a range.
+//! was cut continues with what is left of a range. Only many cards travel in another: each after those that vouch for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use negentropy::{Id, Negentropy, NegentropyStorageBase, NegentropyStorageVector};
+use negentropy::{Id, Negentropy, NegentropyStorageVector};
 
 use super::frame::{SaltedId, Scope};
 use crate::ids::{CharterId, DocKey, NetworkId, NodeId, OrgId, RecordId};
@@ -38,6 +38,21 @@ impl ItemRef {
             Self::Amendment(..) => u64::MAX - 1,
         }
     }
+
+    fn is_card(&self) -> bool {
+        matches!(self, Self::Document(key) if key.name.is_card())
+    }
+
+    /// Its place among cards that come in the order of these ranks. What says more of an organisation comes after its
+    /// card.
+    fn rank(&self, ranks: &BTreeMap<OrgId, usize>) -> usize {
+        let rank = |org| ranks.get(org).copied().unwrap_or(usize::MAX - 1);
+        match self {
+            Self::Document(key) | Self::StandIn(key) | Self::Sealed(key, _) => rank(&key.org),
+            Self::Departure(_, org) => rank(org),
+            Self::Amendment(..) => usize::MAX,
+        }
+    }
 }
 
 /// The items of one scope in one session.
@@ -49,6 +64,8 @@ pub(super) struct Inventory {
     handed_out: BTreeSet<ItemRef>,
     /// Of the sealed documents, those that the peer, their owner, does not expect of this node.
     besides: BTreeSet<RecordId>,
+    /// The networks of which the peer may see the scope.
+    open: Vec<NetworkId>,
 }
 
 /// The peer of a session and what the two share.
@@ -111,6 +128,7 @@ impl Inventory {
             }
         }
         inventory.ordered.seal().ok();
+        inventory.open = open;
         Ok(inventory)
     }
 
@@ -121,6 +139,7 @@ impl Inventory {
             lacking: Vec::new(),
             handed_out: BTreeSet::new(),
             besides: BTreeSet::new(),
+            open: Vec::new(),
         }
     }
 
@@ -237,21 +256,20 @@ impl Inventory {
         &self.lacking
     }
 
-    /// All items in the order of the reconciliation, each document once.
-    pub(super) fn all(&mut self) -> Vec<ItemRef> {
-        let mut all = Vec::with_capacity(self.items.len());
-        let end = self.ordered.size().unwrap_or(0);
-        self.ordered
-            .iterate(0, end, &mut |item, _| {
-                all.extend(self.items.get(&SaltedId(item.id.to_bytes())));
-                Ok(true)
-            })
-            .ok();
-        self.hand_out(all)
+    /// All items, each document once: cards as they are admitted, all else in the order of the reconciliation.
+    pub(super) fn all<S: Storage>(&mut self, replica: &mut Replica<S>) -> Vec<ItemRef> {
+        // They are in the order of their ids already.
+        let mut all: Vec<ItemRef> = self.items.values().copied().collect();
+        all.sort_by_cached_key(ItemRef::position);
+        self.hand_out(all, replica)
     }
 
-    /// The items with these ids, each document once, in the order of the reconciliation.
-    pub(super) fn pick(&mut self, ids: &[SaltedId]) -> Vec<ItemRef> {
+    /// The items with these ids, each document once, in the same order.
+    pub(super) fn pick<S: Storage>(
+        &mut self,
+        ids: &[SaltedId],
+        replica: &mut Replica<S>,
+    ) -> Vec<ItemRef> {
         let mut picked: Vec<(u64, SaltedId, ItemRef)> = ids
             .iter()
             .filter_map(|id| {
@@ -260,18 +278,37 @@ impl Inventory {
             })
             .collect();
         picked.sort_unstable_by_key(|(position, id, _)| (*position, *id));
-        self.hand_out(picked.into_iter().map(|(_, _, item)| item).collect())
+        self.hand_out(
+            picked.into_iter().map(|(_, _, item)| item).collect(),
+            replica,
+        )
     }
 
-    fn hand_out(&mut self, mut items: Vec<ItemRef>) -> Vec<ItemRef> {
+    fn hand_out<S: Storage>(
+        &mut self,
+        mut items: Vec<ItemRef>,
+        replica: &mut Replica<S>,
+    ) -> Vec<ItemRef> {
         items.retain(|item| self.handed_out.insert(*item) || planted::is(Planted::SendAgain));
+        // So few are taken in any order.
+        if items.len() > limits::APPLICANTS_MAX / 4 && items.iter().any(ItemRef::is_card) {
+            let mut ranks: BTreeMap<OrgId, usize> = BTreeMap::new();
+            for network in &self.open {
+                for (rank, org) in replica.cards_in_order(network).into_iter().enumerate() {
+                    ranks.entry(org).or_insert(rank);
+                }
+            }
+            items.sort_by_key(|item| item.rank(&ranks));
+        }
         items
     }
 
+    /// What reconciles it, once.
     pub(super) fn reconciler(
-        &self,
+        &mut self,
     ) -> Result<Negentropy<'static, NegentropyStorageVector>, negentropy::Error> {
-        Negentropy::owned(self.ordered.clone(), limits::RECONCILE_FRAME_MAX_BYTES)
+        let ordered = std::mem::take(&mut self.ordered);
+        Negentropy::owned(ordered, limits::RECONCILE_FRAME_MAX_BYTES)
     }
 }
 

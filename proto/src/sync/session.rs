@@ -219,12 +219,16 @@ impl Session {
                     message,
                 },
             ) => self.handle_open(scope, count, &message, replica),
-            (Phase::Exchange(_), Frame::Reconcile { message }) => self.handle_reconcile(&message),
+            (Phase::Exchange(_), Frame::Reconcile { message }) => {
+                self.handle_reconcile(&message, replica)
+            }
             (Phase::Exchange(scope), Frame::SendAll) if self.initiator => {
-                self.send_all(scope);
+                self.send_all(scope, replica);
                 Ok(())
             }
-            (Phase::Exchange(_), Frame::Want { ids }) if !self.initiator => self.handle_want(&ids),
+            (Phase::Exchange(_), Frame::Want { ids }) if !self.initiator => {
+                self.handle_want(&ids, replica)
+            }
             (Phase::Exchange(_), Frame::Items { .. }) => {
                 self.handle_items(now_s, incoming.checked, replica)
             }

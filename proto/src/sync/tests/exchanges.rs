@@ -1,7 +1,10 @@
 //! What two honest nodes exchange, and how little they need for it.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::certificate::Role;
+use crate::limits;
 use crate::replica::Item;
 use crate::roster::Place;
 use crate::storage::{Batch, Storage, Table};
@@ -40,6 +43,32 @@ fn whoever_holds_nothing_gets_everything_in_either_direction() {
         );
         assert!(traffic.frames <= 24, "{traffic:?}");
     }
+}
+
+/// Each is vouched for by the one before, so in most orders nearly all seem to be applicants at first.
+#[test]
+fn a_newcomer_takes_the_cards_of_more_members_than_there_may_be_applicants_in_one_session() {
+    let parties: Vec<Party> = (1..=limits::APPLICANTS_MAX as u32 + 300)
+        .map(Party::new)
+        .collect();
+    let founder = &parties[0];
+    let charter = charter(1, 1, &[founder]);
+    let network = charter.network();
+    let mut full = founder.replica(&[&charter]);
+    for (at, party) in parties.iter().enumerate() {
+        let voucher = at.checked_sub(1).map(|before| &parties[before]);
+        let by: Vec<&Party> = voucher.into_iter().collect();
+        let outcome = send(&mut full, party.first_card(network, &by));
+        assert!(matches!(outcome, Outcome::Accepted(_)), "{at}: {outcome:?}");
+    }
+    // Another member's node, whose store is new.
+    let empty = parties[7].replica(&[&charter]);
+    let ([mut one, two], _) = sync(empty, full);
+    assert_eq!(one.session.stats().refused, BTreeMap::new());
+    assert_eq!(one.replica.counts().0, parties.len());
+    let members = one.replica.roster(&network).unwrap().member_count();
+    assert_eq!(members, parties.len());
+    assert!(two.session.stats().refused.is_empty());
 }
 
 #[test]
