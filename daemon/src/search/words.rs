@@ -9,20 +9,25 @@
 //! looked up by, and the whole word followed by [`WHOLE`], which prefixes are looked up by: the
 //! stem of "counselling" does not begin with "counsell".
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language, LowerCaser, Stemmer, TextAnalyzer, Token, TokenFilter,
+    AsciiFoldingFilter, Language, LowerCaser, RawTokenizer, Stemmer, TextAnalyzer, Token,
     TokenStream, Tokenizer,
 };
 
 /// The name under which the analyser is registered with the index.
 pub(super) const ANALYSER_NAME: &str = "fingerpost_en";
 
-/// Ends a whole word beside its stem. A control character is never part of a word, and no English
-/// ending ends with it, so the stemmer leaves such a word alone.
+/// Ends a whole word beside its stem. A control character is never part of a word.
 pub(super) const WHOLE: char = '\u{1}';
 
 /// The longest word, in characters; the rest of a longer one is cut off.
 const WORD_LIMIT_CHARS: usize = 64;
+
+/// So many words each thread keeps folded and stemmed: of texts, a few thousand make up nearly all.
+const KEPT_WORDS: usize = 8_192;
 
 /// One word of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +42,7 @@ pub(super) struct Word {
 
 /// The analyser of every searchable text.
 pub(super) fn analyser() -> TextAnalyzer {
-    TextAnalyzer::builder(WordTokenizer::default())
-        .filter(LowerCaser)
-        .filter(AsciiFoldingFilter)
-        .filter(Stemmer::new(Language::English))
-        .filter(JoinTwins)
-        .build()
+    TextAnalyzer::builder(WordTokenizer::default()).build()
 }
 
 /// The words of `text`, in order.
@@ -101,19 +101,82 @@ fn is_silent(character: char) -> bool {
     )
 }
 
-/// Cuts a text into words and hands out each twice: marked [`WHOLE`], then to be stemmed.
+/// A word as it is indexed.
+struct Folded {
+    /// Lower case, without accents, marked [`WHOLE`]; empty if the stem is the same.
+    whole: String,
+    stem: String,
+}
+
+/// Folds and stems words, and keeps the last ones.
+struct Folder {
+    fold: TextAnalyzer,
+    stem: TextAnalyzer,
+    kept: HashMap<String, Folded>,
+}
+
+thread_local! {
+    static FOLDER: RefCell<Folder> = RefCell::new(Folder::new());
+}
+
+impl Folder {
+    fn new() -> Self {
+        let fold = || {
+            TextAnalyzer::builder(RawTokenizer::default())
+                .filter(LowerCaser)
+                .filter(AsciiFoldingFilter)
+        };
+        Self {
+            fold: fold().build(),
+            stem: fold().filter(Stemmer::new(Language::English)).build(),
+            kept: HashMap::new(),
+        }
+    }
+
+    /// Shows what a word becomes.
+    fn folded<T>(&mut self, spelt: &str, show: impl FnOnce(&Folded) -> T) -> T {
+        if let Some(folded) = self.kept.get(spelt) {
+            return show(folded);
+        }
+        let (mut whole, stem) = (only(&mut self.fold, spelt), only(&mut self.stem, spelt));
+        match whole == stem {
+            true => whole.clear(),
+            false => whole.push(WHOLE),
+        }
+        let folded = Folded { whole, stem };
+        let shown = show(&folded);
+        if self.kept.len() >= KEPT_WORDS {
+            self.kept.clear();
+        }
+        self.kept.insert(spelt.to_owned(), folded);
+        shown
+    }
+}
+
+/// What an analyser makes of one word.
+fn only(analyser: &mut TextAnalyzer, word: &str) -> String {
+    let mut stream = analyser.token_stream(word);
+    match stream.advance() {
+        true => stream.token().text.clone(),
+        false => String::new(),
+    }
+}
+
+/// Cuts a text into words and hands out each twice, marked [`WHOLE`] and stemmed, unless both are spelt the same.
 #[derive(Clone, Default)]
 struct WordTokenizer {
     token: Token,
+    spelt: String,
+    stem: String,
 }
 
 struct WordStream<'a> {
     text: &'a str,
     /// Where the search for the next word begins, in bytes.
     next: usize,
-    /// Whether the word in `token` has only been handed out marked.
-    twin_due: bool,
-    token: &'a mut Token,
+    /// Whether the stem of the word in `token`, which is marked, comes next.
+    stem_due: bool,
+    words: &'a mut WordTokenizer,
 }
 
 impl Tokenizer for WordTokenizer {
@@ -124,15 +187,15 @@ impl Tokenizer for WordTokenizer {
         WordStream {
             text,
             next: 0,
-            twin_due: false,
-            token: &mut self.token,
+            stem_due: false,
+            words: self,
         }
     }
 }
 
 impl WordStream<'_> {
     /// Finds the next word, leaves it in `spelt`, and says where it lies.
-    fn next_word(&mut self, spelt: &mut String) -> Option<(usize, usize)> {
+    fn next_word(&mut self) -> Option<(usize, usize)> {
         let rest = self.text.get(self.next..)?;
         let is_spelt = |c: char| c.is_alphanumeric() && !is_silent(c);
         let start = self.next + rest.find(is_spelt)?;
@@ -140,12 +203,9 @@ impl WordStream<'_> {
         let length = tail
             .find(|c: char| !is_spelt(c) && !is_silent(c))
             .unwrap_or(tail.len());
-        spelt.extend(
-            tail.get(..length)?
-                .chars()
-                .filter(|c| is_spelt(*c))
-                .take(WORD_LIMIT_CHARS),
-        );
+        let spelt = tail.get(..length)?.chars().filter(|c| is_spelt(*c));
+        self.words.spelt.clear();
+        self.words.spelt.extend(spelt.take(WORD_LIMIT_CHARS));
         self.next = start + length;
         Some((start, start + length))
     }
@@ -153,111 +213,39 @@ impl WordStream<'_> {
 
 impl TokenStream for WordStream<'_> {
     fn advance(&mut self) -> bool {
-        if self.twin_due {
-            // The filters have changed the text of the token: spell the word again.
-            self.twin_due = false;
-            self.next = self.token.offset_from;
-            let mut spelt = std::mem::take(&mut self.token.text);
-            spelt.clear();
-            let found = self.next_word(&mut spelt).is_some();
-            self.token.text = spelt;
-            return found;
+        if self.stem_due {
+            self.stem_due = false;
+            let WordTokenizer { token, stem, .. } = &mut *self.words;
+            std::mem::swap(&mut token.text, stem);
+            return true;
         }
-        let mut spelt = std::mem::take(&mut self.token.text);
-        spelt.clear();
-        let found = self.next_word(&mut spelt);
-        self.token.text = spelt;
-        let Some((from, to)) = found else {
+        let Some((from, to)) = self.next_word() else {
             return false;
         };
-        self.token.text.push(WHOLE);
-        self.token.offset_from = from;
-        self.token.offset_to = to;
-        self.token.position = self.token.position.wrapping_add(1);
-        self.twin_due = true;
+        let WordTokenizer { token, spelt, stem } = &mut *self.words;
+        token.offset_from = from;
+        token.offset_to = to;
+        token.position = token.position.wrapping_add(1);
+        let take = |folded: &Folded| {
+            let has_whole = !folded.whole.is_empty();
+            if has_whole {
+                token.text.clone_from(&folded.whole);
+                stem.clone_from(&folded.stem);
+            } else {
+                token.text.clone_from(&folded.stem);
+            }
+            has_whole
+        };
+        self.stem_due = FOLDER.with_borrow_mut(|folder| folder.folded(spelt, take));
         true
     }
 
     fn token(&self) -> &Token {
-        self.token
+        &self.words.token
     }
 
     fn token_mut(&mut self) -> &mut Token {
-        self.token
-    }
-}
-
-/// Drops the marked word of a pair when its stem is spelt the same.
-#[derive(Clone)]
-struct JoinTwins;
-
-#[derive(Clone)]
-struct JoinTwinsTokenizer<T> {
-    inner: T,
-}
-
-struct JoinTwinsStream<S> {
-    tail: S,
-    /// The marked word, handed out.
-    whole: Token,
-    /// Whether `whole` is the current token, and the one in `tail` comes next.
-    on_whole: bool,
-}
-
-impl TokenFilter for JoinTwins {
-    type Tokenizer<T: Tokenizer> = JoinTwinsTokenizer<T>;
-
-    fn transform<T: Tokenizer>(self, tokenizer: T) -> JoinTwinsTokenizer<T> {
-        JoinTwinsTokenizer { inner: tokenizer }
-    }
-}
-
-impl<T: Tokenizer> Tokenizer for JoinTwinsTokenizer<T> {
-    type TokenStream<'a> = JoinTwinsStream<T::TokenStream<'a>>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Self::TokenStream<'a> {
-        JoinTwinsStream {
-            tail: self.inner.token_stream(text),
-            whole: Token::default(),
-            on_whole: false,
-        }
-    }
-}
-
-impl<S: TokenStream> TokenStream for JoinTwinsStream<S> {
-    fn advance(&mut self) -> bool {
-        if self.on_whole {
-            self.on_whole = false;
-            return true;
-        }
-        if !self.tail.advance() {
-            return false;
-        }
-        if !self.tail.token().text.ends_with(WHOLE) {
-            return true;
-        }
-        self.whole.clone_from(self.tail.token());
-        if !self.tail.advance() {
-            return false;
-        }
-        self.on_whole = self.whole.text.strip_suffix(WHOLE) != Some(&self.tail.token().text);
-        true
-    }
-
-    fn token(&self) -> &Token {
-        if self.on_whole {
-            &self.whole
-        } else {
-            self.tail.token()
-        }
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        if self.on_whole {
-            &mut self.whole
-        } else {
-            self.tail.token_mut()
-        }
+        &mut self.words.token
     }
 }
 
