@@ -12,7 +12,9 @@ use tokio::task::JoinSet;
 use crate::api;
 use crate::keys::{KeyError, Keys};
 use crate::net::{self, IncomingStreams, Net, NetError, NetEvent, NetOptions};
-use crate::node::{Node, OpenError, Opened, Outgoing, run_merger, run_scheduler, run_tasks};
+use crate::node::{
+    Node, OpenError, Opened, Outgoing, run_feeder, run_merger, run_scheduler, run_tasks,
+};
 
 /// Why the daemon ended.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +158,7 @@ impl Running {
         tasks.spawn(publish(net.clone(), outgoing));
         tasks.spawn(watch_network(Arc::clone(&node), events, stopped.clone()));
         tasks.spawn(accept(Arc::clone(&node), streams));
+        tasks.spawn(run_feeder(Arc::clone(&node), stopped.clone()));
         tasks.spawn(run_merger(Arc::clone(&node), stopped.clone()));
         tasks.spawn(run_tasks(Arc::clone(&node), stopped.clone()));
         tasks.spawn(run_scheduler(Arc::clone(&node), stopped));

@@ -105,7 +105,7 @@ pub(crate) struct InNetwork {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// How this node is doing, who has your latest listing, and what it lacks
-    Status,
+    Status(status::StatusCommand),
     /// Check this node: keys, permissions, clock, store, peers, disk; and say what to do
     Doctor(doctor::Doctor),
     /// The nodes that this node knows: the way to each, and what each lacks
@@ -307,7 +307,7 @@ fn run(cli: Cli, output: Output) -> Result<(), CliError> {
 
 async fn with_node(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
-        Command::Status => status::run(context).await,
+        Command::Status(status) => status::run(&status, context).await,
         Command::Doctor(doctor) => doctor::run(doctor, context).await,
         Command::Peers(peers) => peers::run(peers, context).await,
         Command::Ping(ping) => ping::run(ping, context).await,
@@ -393,7 +393,7 @@ impl Command {
             Self::Node(node) => node.takes_org(),
             Self::Key(key) => key.takes_org(),
             Self::Backup(backup) => backup.takes_org(),
-            Self::Status
+            Self::Status(_)
             | Self::Doctor(_)
             | Self::Peers(_)
             | Self::Ping(_)

@@ -1,5 +1,8 @@
 //! `fingerpost status`
 
+mod watch;
+
+use clap::Args;
 use fingerpost_proto::api::{
     Lacking, LastBundle, OrgRef, OrgStatus, PeerInfo, Reachability, Status,
 };
@@ -13,7 +16,17 @@ use crate::output::{one_line, plain, table};
 /// Most names that are written out where any number may be lacking.
 const NAMES_MAX: usize = 10;
 
-pub(crate) async fn run(context: &Context) -> Result<(), CliError> {
+#[derive(Debug, Args)]
+pub(crate) struct StatusCommand {
+    /// Go on telling what changes and what is still coming in, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+pub(crate) async fn run(command: &StatusCommand, context: &Context) -> Result<(), CliError> {
+    if command.watch {
+        return watch::run(context).await;
+    }
     let status: Status = context.client.get(&context.target(&["status"])).await?;
     context
         .output
@@ -33,6 +46,9 @@ fn in_words(status: &Status, context: &Context, now_s: u64) -> String {
         &reached(&status.reachability),
     );
     section(&mut text, "Other nodes", &peers(status, context, now_s));
+    if let Some(coming) = &status.catching_up {
+        section(&mut text, "Coming in", &watch::coming_in(coming, now_s));
+    }
     section(&mut text, "Lacking", &lacking(&status.lacking));
     section(&mut text, "This node", &this_node(status, context, now_s));
     text
@@ -161,12 +177,20 @@ fn lacking(lacking: &Lacking) -> String {
             count(lacking.states, "known update")
         ));
     }
-    for (orgs, what) in [
-        (&lacking.listings, "No listing yet of"),
-        (&lacking.never_met, "Never in touch with a node of"),
+    for (orgs, total, what) in [
+        (
+            &lacking.listings,
+            lacking.listings_count,
+            "No listing yet of",
+        ),
+        (
+            &lacking.never_met,
+            lacking.never_met_count,
+            "Never in touch with a node of",
+        ),
     ] {
         if !orgs.is_empty() {
-            text.push_str(&format!("{what}: {}.\n", names(orgs)));
+            text.push_str(&format!("{what}: {}.\n", names(orgs, total)));
         }
     }
     if text.is_empty() {
@@ -176,14 +200,16 @@ fn lacking(lacking: &Lacking) -> String {
     }
 }
 
-fn names(orgs: &[OrgRef]) -> String {
+/// Some of so many in all.
+fn names(orgs: &[OrgRef], total: usize) -> String {
     let mut names: Vec<String> = orgs
         .iter()
         .take(NAMES_MAX)
         .map(|org| one_line(&org.name))
         .collect();
-    if orgs.len() > NAMES_MAX {
-        names.push(format!("and {} more", orgs.len() - NAMES_MAX));
+    let more = total.max(orgs.len()).saturating_sub(names.len());
+    if more > 0 {
+        names.push(format!("and {more} more"));
     }
     names.join(", ")
 }
@@ -191,7 +217,7 @@ fn names(orgs: &[OrgRef]) -> String {
 fn last_bundle(last: &LastBundle, now_s: u64) -> String {
     let makers = match last.organisations.is_empty() {
         true => "(unknown)".to_owned(),
-        false => names(&last.organisations),
+        false => names(&last.organisations, last.organisations.len()),
     };
     format!(
         "Last bundle imported: {}, of {}, made by {makers} (node {}) on {}: {} new{}",

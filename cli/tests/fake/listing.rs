@@ -64,8 +64,11 @@ fn status() -> api::Status {
         lacking: api::Lacking {
             states: 1,
             listings: vec![org()],
+            listings_count: 1,
             never_met: Vec::new(),
+            never_met_count: 0,
         },
+        catching_up: None,
         store: api::StoreHealth {
             documents: 4,
             size_bytes: 1500,

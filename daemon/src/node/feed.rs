@@ -1,6 +1,7 @@
 //! Keeping the derived views (index, subscriptions) in step with the replica.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fingerpost_proto::board::{BoardState, Notice};
@@ -10,7 +11,7 @@ use fingerpost_proto::listing::{Service, ShardState};
 use fingerpost_proto::replica::{Change, Replica};
 
 use super::listing::shard_of;
-use super::names::card_of;
+use super::names::{card_of, name_on_card};
 use super::{Node, lock};
 use crate::search::{
     Entry, Kind, SearchError, entries_with, names_parents_elsewhere, notice_entries,
@@ -18,38 +19,104 @@ use crate::search::{
 };
 use crate::store::SledStorage;
 
+/// What was left for later, because so much else was coming in, and how far search has come.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    rosters: bool,
+    documents: BTreeSet<DocKey>,
+    cards: BTreeSet<DocKey>,
+    /// Whether the index is still being filled with what it lacked at the start.
+    is_filling: bool,
+    /// The replica's journal when its changes were last taken over.
+    polled_to: u64,
+    /// Up to where in the journal everything has been handed to the index.
+    indexed_to: u64,
+}
+
+impl Deferred {
+    /// At a start, with an index that has everything up to one number of the journal, which goes up to another.
+    pub(super) fn at_start(indexed_to: u64, journal: u64) -> Self {
+        Self {
+            rosters: false,
+            documents: BTreeSet::new(),
+            cards: BTreeSet::new(),
+            is_filling: true,
+            polled_to: journal,
+            indexed_to,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.cards.is_empty()
+    }
+
+    /// Up to where in the journal the index will have everything, once it has what was taken out of this.
+    fn marker(&self) -> u64 {
+        match self.is_filling || !self.is_empty() {
+            true => self.indexed_to,
+            false => self.polled_to,
+        }
+    }
+}
+
+/// So many documents that were left for later are taken over in one turn: an edit waits no longer than for these.
+const DEFERRED_CHUNK: usize = 64;
 /// How many changes the journal holds before it is shortened.
 const JOURNAL_KEEP: u64 = 256;
+
+/// Brings the derived views up to date whenever somebody leaves it to this, until `stop`.
+pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        tokio::select! {
+            () = node.feed_due.notified() => {
+                while tokio::task::block_in_place(|| node.feed_deferred()) && !*stop.borrow() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            _ = stop.changed() => {}
+        }
+    }
+}
 
 impl Node {
     /// Takes over what changed since the last call. Feeders take turns, and each reads what is shown
     /// at its turn, so the views never go back to an older state.
     pub(super) fn feed(&self) {
-        let _turn = lock(&self.feeding);
-        let changes = {
+        self.feed_with(None);
+    }
+
+    /// The same. While much comes in from somebody, what is neither this node's own nor `urgent` is left for later.
+    pub(super) fn feed_with(&self, urgent: Option<DocKey>) {
+        let mut deferred = lock(&self.feeding);
+        let is_catching_up = self.is_catching_up();
+        let (changes, own) = {
             let mut replica = self.replica();
-            if let Err(error) = replica.settle() {
+            // To compute the roster anew after each frame of many would take longer with each.
+            if !is_catching_up && let Err(error) = replica.settle() {
                 tracing::error!("documents of former members could not be let go: {error}");
             }
-            replica.poll_changes()
+            deferred.polled_to = replica.journal();
+            (replica.poll_changes(), replica.own().clone())
         };
-        if changes.is_empty() {
-            return;
+        if !changes.is_empty() {
+            self.tend_soon();
         }
-        self.tend_soon();
-        let (mut documents, mut cards, mut rosters) = (BTreeSet::new(), BTreeSet::new(), false);
+        let mut documents = BTreeSet::new();
         for change in changes {
             match change {
                 Change::Document(key) => {
-                    if key.name.is_card() {
-                        cards.insert(key.org);
-                    }
-                    documents.insert(key);
+                    let waits = is_catching_up && !own.contains(&key.org) && urgent != Some(key);
+                    let left = match key.name.is_card() {
+                        true => &mut deferred.cards,
+                        false => &mut deferred.documents,
+                    };
+                    let into = if waits { left } else { &mut documents };
+                    into.insert(key);
                 }
                 // The task that follows makes sure of it.
                 Change::Erased => {}
                 Change::Sealed(_) => self.merging.notify_one(),
-                Change::Roster(_) => rosters = true,
+                Change::Roster(_) => deferred.rosters = true,
                 Change::Equivocation(key) => tracing::warn!(
                     "two different records at one place of {key}: a key of that organisation was copied; \
                      both are kept as proof, and its administrators should replace the key"
@@ -60,9 +127,46 @@ impl Node {
                 ),
             }
         }
+        let rosters = !is_catching_up && std::mem::take(&mut deferred.rosters);
+        if !deferred.is_empty() {
+            self.feed_due.notify_one();
+        }
+        self.feed_documents_now(documents, rosters, &mut deferred);
+    }
+
+    /// Takes over some of what was left for later. Whether there is more that can be taken over now.
+    fn feed_deferred(&self) -> bool {
+        self.feed();
+        let is_catching_up = self.is_catching_up();
+        let mut deferred = lock(&self.feeding);
+        // Mostly the listing under which an organisation is found follows its card soon: what is found under the card
+        // alone comes last.
+        let waiting = match deferred.documents.is_empty() && !is_catching_up {
+            true => &mut deferred.cards,
+            false => &mut deferred.documents,
+        };
+        let some: BTreeSet<DocKey> = std::iter::from_fn(|| waiting.pop_first())
+            .take(DEFERRED_CHUNK)
+            .collect();
+        let is_more = !some.is_empty();
+        self.feed_documents_now(some, false, &mut deferred);
+        is_more
+    }
+
+    fn feed_documents_now(
+        &self,
+        documents: BTreeSet<DocKey>,
+        rosters: bool,
+        deferred: &mut Deferred,
+    ) {
+        if documents.is_empty() && !rosters {
+            return;
+        }
         if rosters {
             self.note_roster_change();
         }
+        let cards = documents.iter().filter(|key| key.name.is_card());
+        let cards: BTreeSet<OrgId> = cards.map(|key| key.org).collect();
         let followed = self.follow_ends(&cards, rosters);
         let mut keys: BTreeSet<DocKey> = documents
             .into_iter()
@@ -71,7 +175,7 @@ impl Node {
         keys.extend(self.strands_elsewhere(&keys));
         let ends = followed.concerned.iter();
         keys.extend(ends.flat_map(|org| self.documents_with_card(org)));
-        self.index_documents(&keys, &followed.names);
+        self.index_documents(&keys, &followed.names, deferred);
         if rosters || !followed.offers.is_empty() {
             self.note_for_chores(&followed.offers);
         }
@@ -80,9 +184,9 @@ impl Node {
     /// Indexes everything of some organisations once more: what search shows of them has changed, but not
     /// their documents.
     pub(super) fn index_again(&self, orgs: BTreeSet<OrgId>) {
-        let _turn = lock(&self.feeding);
+        let mut deferred = lock(&self.feeding);
         let keys = orgs.iter().flat_map(|org| self.documents_with_card(org));
-        self.index_documents(&keys.collect(), &BTreeMap::new());
+        self.index_documents(&keys.collect(), &BTreeMap::new(), &mut deferred);
     }
 
     /// The documents of an organisation; the card even if it is not held any more.
@@ -103,15 +207,21 @@ impl Node {
             .collect();
         let mut keys = keys;
         keys.extend(self.strands_elsewhere(&keys));
-        for chunk in keys.into_iter().collect::<Vec<_>>().chunks(64) {
-            let _turn = lock(&self.feeding);
+        let keys: Vec<DocKey> = keys.into_iter().collect();
+        let mut chunks = keys.chunks(DEFERRED_CHUNK).peekable();
+        while let Some(chunk) = chunks.next() {
+            let mut deferred = lock(&self.feeding);
+            // Interrupted before its end, it begins where it began.
+            deferred.is_filling = chunks.peek().is_some();
             let cards = chunk.iter().filter(|key| key.name.is_card());
             let followed = self.follow_ends(&cards.map(|key| key.org).collect(), false);
-            self.index_documents(&chunk.iter().copied().collect(), &followed.names);
+            let chunk = chunk.iter().copied().collect();
+            self.index_documents(&chunk, &followed.names, &mut deferred);
             if !followed.offers.is_empty() {
                 self.note_for_chores(&followed.offers);
             }
         }
+        lock(&self.feeding).is_filling = false;
         self.chores_due();
         // A roster may have changed, or a day begun, that the index has not followed.
         self.index_again(self.all_ends());
@@ -163,15 +273,24 @@ impl Node {
     }
 
     /// Indexes documents. `names` are those of organisations whose cards were just read.
-    fn index_documents(&self, keys: &BTreeSet<DocKey>, names: &BTreeMap<OrgId, String>) {
+    fn index_documents(
+        &self,
+        keys: &BTreeSet<DocKey>,
+        names: &BTreeMap<OrgId, String>,
+        deferred: &mut Deferred,
+    ) {
         let mut name: Option<(OrgId, String)> = None;
         for key in keys {
+            // Only with the last one the index has everything up to there.
+            if keys.last() == Some(key) {
+                deferred.indexed_to = deferred.marker();
+            }
+            let marker = deferred.indexed_to;
             self.mark_for_catalogue(*key);
             let replica = self.replica();
-            let marker = replica.journal();
             if name.as_ref().map(|(org, _)| *org) != Some(key.org) {
                 let known = names.get(&key.org).cloned();
-                let known = known.or_else(|| Some(card_of(&replica, &key.org)?.name));
+                let known = known.or_else(|| name_on_card(&replica, &key.org));
                 name = Some((key.org, known.unwrap_or_else(|| key.org.short())));
             }
             let shown_as = name.as_ref().map_or("", |(_, name)| name.as_str());

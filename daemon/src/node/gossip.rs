@@ -74,8 +74,13 @@ impl Node {
             self.refresh_trusted();
             return Acceptance::Ignore;
         }
+        let mut arrived = None;
         let acceptance = match self.take_announcement(bytes) {
-            Ok(Outcome::Accepted(_) | Outcome::AlreadyKnown) => Acceptance::Accept,
+            Ok(Outcome::Accepted(accepted)) => {
+                arrived = Some(accepted.key);
+                Acceptance::Accept
+            }
+            Ok(Outcome::AlreadyKnown) => Acceptance::Accept,
             Ok(Outcome::Dominated) => Acceptance::Ignore,
             Ok(Outcome::Refused(refusal)) | Err(AnnouncementError::Refused(refusal)) => {
                 self.handle_refusal(from, &refusal)
@@ -86,7 +91,7 @@ impl Node {
                 Acceptance::Reject
             }
         };
-        self.feed();
+        self.feed_with(arrived);
         self.metrics.gossip(match acceptance {
             Acceptance::Accept => "accepted",
             Acceptance::Ignore => "ignored",

@@ -10,6 +10,7 @@ mod board;
 mod budgets;
 mod bundles;
 mod clock;
+mod company;
 mod conflicts;
 mod contacts;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod crash_tests;
 mod days;
 mod doctor;
 mod documents;
+mod drive;
 mod ended;
 mod erase;
 mod error;
@@ -76,6 +78,7 @@ pub use bundles::{BundleOut, EXPORTS_MAX, IMPORT_MAX_S, REFUSED_MAX};
 pub use documents::By;
 pub use error::NodeError;
 pub use exchange::Wanted;
+pub use feed::run as run_feeder;
 pub use gossip::Outgoing;
 pub use listing::Importing;
 pub use room::{DISK_FREE_MIN_BYTES, EDIT_FREE_MIN_BYTES};
@@ -126,6 +129,8 @@ pub struct Node {
     net: Net,
     keys: Mutex<Keys>,
     replica: Mutex<Replica<SledStorage>>,
+    /// Whom this node looks at when it chooses whom to be connected with. Take the replica's lock before this one.
+    company: Mutex<company::Company>,
     edits: Mutex<()>,
     index: SearchIndex,
     index_ready: AtomicBool,
@@ -133,7 +138,10 @@ pub struct Node {
     closing: AtomicBool,
     /// Whether an exchange was finished since the start.
     exchanged: AtomicBool,
-    feeding: Mutex<()>,
+    /// The turn of whoever brings the derived views up to date, and what the last one left.
+    feeding: Mutex<feed::Deferred>,
+    /// Wakes whoever brings them up to date while much comes in.
+    feed_due: Notify,
     /// The words that searches use, made anew when a charter changes.
     lexicon: Mutex<lexicon::KeptLexicon>,
     outgoing: mpsc::Sender<Outgoing>,
@@ -216,11 +224,11 @@ fn is_damage(error: &OpenError) -> bool {
     }
 }
 
-/// Opens the index, and tells which documents it lacks.
+/// Opens the index, and tells which documents it lacks, and up to which number of the journal it has everything.
 fn open_index(
     home: &Home,
     replica: &Replica<SledStorage>,
-) -> Result<(SearchIndex, Vec<DocKey>), OpenError> {
+) -> Result<(SearchIndex, Vec<DocKey>, u64), OpenError> {
     let everything = || {
         replica
             .organisations()
@@ -230,9 +238,13 @@ fn open_index(
     };
     let (index, state) = SearchIndex::open(&home.index())?;
     match state {
-        OpenState::Ready { marker } if marker.unwrap_or(0) <= replica.journal() => {
-            Ok((index, replica.changed_since(marker.unwrap_or(0))?))
-        }
+        // It was being filled for the first time when it ended.
+        OpenState::Ready {
+            marker: None | Some(0),
+        } => Ok((index, everything(), 0)),
+        OpenState::Ready {
+            marker: Some(marker),
+        } if marker <= replica.journal() => Ok((index, replica.changed_since(marker)?, marker)),
         OpenState::Ready { .. } => {
             tracing::warn!(
                 "the search index knows more than the store, which has lost something: it is being built anew"
@@ -241,11 +253,12 @@ fn open_index(
             Ok((
                 SearchIndex::create(&home.index(), Box::new(|_| {}))?,
                 everything(),
+                0,
             ))
         }
         OpenState::Empty(reason) => {
             tracing::info!("{reason}: it is being built from the store");
-            Ok((index, everything()))
+            Ok((index, everything(), 0))
         }
     }
 }
@@ -280,9 +293,10 @@ impl Node {
                 replica.add_network(charter)?;
             }
         }
-        let (index, refill) = open_index(&home, &replica)?;
+        let (index, refill, indexed_to) = open_index(&home, &replica)?;
         replica.poll_changes();
         let after = afterwards::After::load(&mut replica)?;
+        let journal = replica.journal();
         let (sender, outgoing) = mpsc::channel(OUTGOING_MAX);
         let disk_budget_bytes = u64::from(settings.store.disk_budget_mb) * 1024 * 1024;
         let node = Arc::new(Self {
@@ -291,12 +305,14 @@ impl Node {
             net,
             keys: Mutex::new(keys),
             replica: Mutex::new(replica),
+            company: Mutex::default(),
             edits: Mutex::new(()),
             index,
             index_ready: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             exchanged: AtomicBool::new(false),
-            feeding: Mutex::new(()),
+            feeding: Mutex::new(feed::Deferred::at_start(indexed_to, journal)),
+            feed_due: Notify::new(),
             lexicon: Mutex::default(),
             outgoing: sender,
             wake: Notify::new(),

@@ -5,8 +5,10 @@ use fingerpost_proto::card::Card;
 use fingerpost_proto::ids::{DocKey, DocName, NetworkId, OrgId};
 use fingerpost_proto::replica::Replica;
 
+use super::company::LOOKED_AT_MAX;
 use super::membership::name_of;
 use super::{Node, NodeError};
+use crate::search::{Kind, Query, RESULTS_LIMIT};
 use crate::store::SledStorage;
 
 /// The card of any organisation, if it is held.
@@ -20,9 +22,18 @@ pub(super) fn card_of(replica: &Replica<SledStorage>, org: &OrgId) -> Option<Car
     Card::parse(&shown.state).ok()
 }
 
+/// The name on an organisation's card, if that is held: cheaper than to read all that it says.
+pub(super) fn name_on_card(replica: &Replica<SledStorage>, org: &OrgId) -> Option<String> {
+    let key = DocKey {
+        org: *org,
+        name: DocName::Card,
+    };
+    Card::name_in(&replica.shown(&key).ok()??.state)
+}
+
 /// An organisation with its name; the short id where no card is held.
 pub(super) fn org_ref(replica: &Replica<SledStorage>, org: &OrgId) -> OrgRef {
-    let name = card_of(replica, org).map_or_else(|| org.short(), |card| card.name);
+    let name = name_on_card(replica, org).unwrap_or_else(|| org.short());
     OrgRef { id: *org, name }
 }
 
@@ -100,11 +111,31 @@ impl Node {
         if let Ok(id) = text.parse::<OrgId>() {
             return Ok(id);
         }
-        let orgs = replica.organisations();
+        let mut orgs = replica.organisations();
+        if orgs.len() > LOOKED_AT_MAX {
+            // To read the name of each would take long; search knows them by name.
+            orgs.retain(|org| org.matches(text));
+            if orgs.is_empty() {
+                orgs = self.orgs_by_name(text);
+            }
+        }
         let candidates = orgs
             .iter()
             .map(|org| (*org, org.matches(text), vec![org_ref(&replica, org).name]));
         pick(candidates, text, "organisation", "fingerpost members")
+    }
+
+    /// Organisations that search finds by these words, whatever they are called exactly.
+    fn orgs_by_name(&self, text: &str) -> Vec<OrgId> {
+        let query = Query {
+            text: Some(text.to_owned()),
+            kind: Some(Kind::Organisation),
+            limit: RESULTS_LIMIT,
+            ..Query::default()
+        };
+        let found = self.index.search(&query).unwrap_or_default();
+        let hits = found.results.into_iter();
+        hits.filter_map(|hit| hit.org.parse().ok()).collect()
     }
 
     /// A network that this node takes part in: the one named, by the text in force or by the one that it was

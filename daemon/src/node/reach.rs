@@ -12,7 +12,7 @@ use fingerpost_proto::ids::{DocName, NodeId, OrgId};
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::sync::{Receipt, receipts};
 
-use super::membership::nodes_of;
+use super::company::nodes_with_addresses;
 use super::names::org_ref;
 use super::status::networks_of;
 use super::{Node, NodeError, lock};
@@ -109,7 +109,8 @@ impl Node {
             .map(|peer| (peer.node, peer))
             .collect();
         let mut orgs: BTreeMap<NodeId, Vec<OrgId>> = BTreeMap::new();
-        for (org, nodes) in self.member_orgs() {
+        let members = self.member_orgs(&receipts.keys().copied().collect());
+        for (org, nodes) in members.orgs {
             for node in nodes {
                 orgs.entry(node).or_default().push(org);
             }
@@ -237,14 +238,10 @@ impl Node {
         let (node, text) = (Arc::clone(self), request.org.clone());
         let looked_up = tokio::task::spawn_blocking(move || {
             let org = node.any_org(&text)?;
-            let known = node.member_nodes();
             let replica = node.replica();
-            let mut nodes = nodes_of(&replica, &org);
-            nodes.retain(|it| *it != node.id());
-            let nodes: Vec<_> = nodes
-                .into_iter()
-                .map(|it| (it, known.get(&it).cloned().unwrap_or_default()))
-                .collect();
+            let mut nodes = nodes_with_addresses(&replica, &org);
+            nodes.remove(&node.id());
+            let nodes: Vec<_> = nodes.into_iter().collect();
             Ok::<_, NodeError>((org_ref(&replica, &org), nodes))
         });
         let (organisation, nodes) = looked_up.await.map_err(NodeError::internal)??;

@@ -12,7 +12,7 @@ use fingerpost_proto::roster::Place;
 use fingerpost_proto::storage::{Batch, Storage, Table};
 use tokio::task::JoinSet;
 
-use super::names::card_of;
+use super::company::Nodes;
 use super::reach::has_listing;
 use super::{Node, lock};
 use crate::keys::random;
@@ -26,9 +26,6 @@ const WANTED_EVERY: Duration = Duration::from_secs(2);
 const OTHER_SIDE_DIALS_AFTER: Duration = Duration::from_secs(10);
 /// A node that this one would call and that is not connected for so long is silent: others come first.
 const SILENT_AFTER: Duration = Duration::from_secs(60);
-/// How often another node is drawn to be connected with.
-const DRAW_EVERY: Duration = Duration::from_secs(10 * 60);
-
 /// How long to wait between two looks at what this node should do by itself: several things that came together
 /// make one change of a card.
 const CHORES_EVERY: Duration = Duration::from_millis(300);
@@ -44,7 +41,7 @@ const ALONE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs until `stop` is cancelled: exchanges with the node whose turn it is.
 pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) {
-    let mut company = Company::default();
+    let mut away = Away::default();
     let mut next_wanted = Instant::now();
     let mut next_somebody = Instant::now() + interval(&node);
     let mut next_day = Instant::now() + DAY_EVERY;
@@ -54,7 +51,7 @@ pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) 
     while !*stop.borrow() {
         let now = Instant::now();
         if now >= next_wanted {
-            tokio::task::block_in_place(|| node.refresh_wanted(&mut company));
+            tokio::task::block_in_place(|| node.refresh_wanted(&mut away));
             next_wanted = now + WANTED_EVERY;
         }
         if now >= next_somebody {
@@ -94,35 +91,18 @@ pub async fn run(node: Arc<Node>, mut stop: tokio::sync::watch::Receiver<bool>) 
     }
 }
 
-/// What is remembered of the nodes that this one may be connected with.
+/// Since when each node that this one may be connected with is known and not connected.
 #[derive(Default)]
-struct Company {
-    /// Since when each is known and not connected.
-    away: BTreeMap<NodeId, Instant>,
-    /// Which one is drawn, and until when.
-    drawn: Option<([u8; 32], Instant)>,
-}
+struct Away(BTreeMap<NodeId, Instant>);
 
-impl Company {
+impl Away {
     /// For how long a node has been known and not connected.
     fn away_for(&mut self, node: &NodeId, is_connected: bool) -> Duration {
-        let since = self.away.entry(*node).or_insert_with(Instant::now);
+        let since = self.0.entry(*node).or_insert_with(Instant::now);
         if is_connected {
             *since = Instant::now();
         }
         since.elapsed()
-    }
-
-    /// Random bytes that stay the same for a while.
-    fn entropy(&mut self) -> [u8; 32] {
-        match self.drawn {
-            Some((entropy, until)) if Instant::now() < until => entropy,
-            _ => {
-                let entropy = random().unwrap_or_default();
-                self.drawn = Some((entropy, Instant::now() + DRAW_EVERY));
-                entropy
-            }
-        }
     }
 }
 
@@ -136,9 +116,9 @@ fn interval(node: &Node) -> Duration {
 impl Node {
     /// Tells the network layer which nodes to stay connected with: of the members' nodes, by their cards, those that
     /// [`peering::choose`] names.
-    fn refresh_wanted(&self, company: &mut Company) {
+    fn refresh_wanted(&self, away: &mut Away) {
         let connected: BTreeSet<NodeId> = self.net().connected().into_iter().collect();
-        let mut nodes = self.nodes_of_members();
+        let mut nodes = Nodes::clone(&self.nodes_of_members());
         if !self.is_member_anywhere() {
             // The store is new or has lost something: the nodes that were known before show the way.
             for (node, addresses) in lock(&self.rescue).nodes() {
@@ -147,8 +127,8 @@ impl Node {
                     .or_insert_with(|| (None, addresses.clone()));
             }
         }
-        company.away.retain(|node, _| nodes.contains_key(node));
-        let chosen = self.choose(&nodes, &connected, company);
+        away.0.retain(|node, _| nodes.contains_key(node));
+        let chosen = self.choose(&nodes, &connected, away);
         let mut wanted = Vec::with_capacity(chosen.len());
         for node in chosen {
             let Some((_, addresses)) = nodes.remove(&node) else {
@@ -160,7 +140,7 @@ impl Node {
                 false => OTHER_SIDE_DIALS_AFTER / 4,
             };
             let is_connected = connected.contains(&node);
-            let away_for = company.away_for(&node, is_connected);
+            let away_for = away.away_for(&node, is_connected);
             let ours_to_dial = self.id() < node || away_for >= patience;
             if is_connected || (ours_to_dial && !addresses.is_empty()) {
                 wanted.push((node, addresses));
@@ -172,16 +152,12 @@ impl Node {
         self.write_rescue();
     }
 
-    fn choose(
-        &self,
-        nodes: &BTreeMap<NodeId, (Option<OrgId>, Vec<String>)>,
-        connected: &BTreeSet<NodeId>,
-        company: &mut Company,
-    ) -> Vec<NodeId> {
+    fn choose(&self, nodes: &Nodes, connected: &BTreeSet<NodeId>, away: &mut Away) -> Vec<NodeId> {
         if nodes.len() <= limits::CONNECT_ALL_MAX_NODES {
             return nodes.keys().copied().collect();
         }
         let replica = self.replica();
+        let entropy = lock(&self.company).entropy(&replica);
         let candidate = |(node, (org, addresses)): (&NodeId, &(Option<OrgId>, Vec<String>))| {
             let is_connected = connected.contains(node);
             peering::Candidate {
@@ -192,12 +168,12 @@ impl Node {
                 is_sibling: org.is_some_and(|org| replica.own().contains(&org)),
                 is_connected,
                 has_missing: org.is_some_and(|org| !has_listing(&replica, &org)),
-                is_silent: company.away_for(node, is_connected) >= SILENT_AFTER,
+                is_silent: away.away_for(node, is_connected) >= SILENT_AFTER,
             }
         };
         let candidates: Vec<_> = nodes.iter().map(candidate).collect();
         drop(replica);
-        peering::choose(&self.id(), &candidates, &company.entropy())
+        peering::choose(&self.id(), &candidates, &entropy)
     }
 
     fn is_member_anywhere(&self) -> bool {
@@ -236,35 +212,6 @@ impl Node {
         }
     }
 
-    pub(super) fn member_nodes(&self) -> BTreeMap<NodeId, Vec<String>> {
-        let nodes = self.nodes_of_members().into_iter();
-        nodes.map(|(node, (_, known))| (node, known)).collect()
-    }
-
-    /// The other nodes of members, each with an organisation that it speaks for and the addresses at which it may be:
-    /// those of the card first, then those at which it answered before.
-    fn nodes_of_members(&self) -> BTreeMap<NodeId, (Option<OrgId>, Vec<String>)> {
-        let mut replica = self.replica();
-        let mut nodes = BTreeMap::new();
-        for org in replica.organisations() {
-            if replica.place(&org) == Some(Place::Member)
-                && let Some(card) = card_of(&replica, &org)
-            {
-                let of_card = card.nodes.into_iter();
-                nodes.extend(of_card.map(|(node, addresses)| (node, (Some(org), addresses))));
-            }
-        }
-        nodes.remove(&self.id());
-        for (node, (_, addresses)) in &mut nodes {
-            for address in remembered(&replica, node) {
-                if !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-            }
-        }
-        nodes
-    }
-
     /// Remembers an address at which a node answered, for after a restart.
     pub(super) fn remember_address(&self, node: &NodeId, address: &str) {
         let mut replica = self.replica();
@@ -284,11 +231,12 @@ impl Node {
         if let Err(error) = replica.storage_mut().commit(batch) {
             tracing::error!("an address could not be remembered: {error}");
         }
+        lock(&self.company).forget();
     }
 }
 
 /// The addresses at which a node answered before, the last one first.
-fn remembered(replica: &Replica<SledStorage>, node: &NodeId) -> Vec<String> {
+pub(super) fn remembered(replica: &Replica<SledStorage>, node: &NodeId) -> Vec<String> {
     let stored = replica
         .storage()
         .get(Table::Peers, node.as_bytes())

@@ -1,22 +1,21 @@
 //! Sync sessions over streams, and when to hold them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fingerpost_proto::ids::{NetworkId, NodeId};
 use fingerpost_proto::limits;
 use fingerpost_proto::sync::{
-    Farewell, FetchedCharter, Frame, Incoming, Purpose, Session, SessionError, Stats,
+    Farewell, FetchedCharter, Frame, Purpose, Session, SessionError, Stats,
 };
-use tokio::sync::Notify;
 
 use super::contacts::Calls;
+use super::drive::Source;
 use super::ended::word;
-use super::{Node, lock, now_s};
+use super::{Node, lock};
 use crate::keys::random;
-use crate::net::{CodecError, FrameReceiver, FrameSender, Stream, frames_with_idle, send_alone};
+use crate::net::{CodecError, Stream, send_alone};
 use crate::store::StoreError;
 
 /// After our own change, how long to wait before exchanging with each peer: gossip has mostly brought it
@@ -24,8 +23,6 @@ use crate::store::StoreError;
 const AFTER_CHANGE_MS: std::ops::Range<u64> = 300..2_000;
 const BUSY_RETRY_MS: std::ops::Range<u64> = 500..3_000;
 const FAILURE_WAIT_MAX_S: u64 = 60;
-/// From so many new items on, a session is the one by which this node catches up.
-const MUCH_ITEMS: u64 = 256;
 /// Longest that one session may take, in seconds. What was exchanged by then is kept, and the next session
 /// goes on from there.
 const SESSION_MAX_S: u64 = 15 * 60;
@@ -58,15 +55,15 @@ pub(super) struct Sessions {
     inbound: BTreeMap<NodeId, u32>,
     declining: u32,
     /// The node from which much is coming in. While it does, others wait: they would send the same.
-    source: Option<NodeId>,
-    patience: Patience,
+    pub(super) source: Option<Source>,
+    pub(super) patience: Patience,
     pub(super) calls: Calls,
 }
 
 impl Sessions {
     /// Takes one of `most` places for a session of a peer. No peer gets more than half of them.
     fn admit(&mut self, peer: NodeId, most: u32) -> bool {
-        if self.source.is_some_and(|source| source != peer) {
+        if self.source.is_some_and(|source| source.node != peer) {
             return false;
         }
         let taken: u32 = self.inbound.values().sum();
@@ -440,138 +437,5 @@ impl Node {
     /// How many sessions are under way that peers began.
     pub(super) fn sessions_inbound(&self) -> u32 {
         lock(&self.sessions).inbound.values().sum()
-    }
-
-    /// Runs a session to its end: one task reads, one writes, so that two sides that both have much to
-    /// send never wait for each other. A peer that began it, the `guest`, pays for what it carried.
-    async fn drive(
-        &self,
-        session: Session,
-        stream: Stream,
-        guest: Option<NodeId>,
-    ) -> Result<Session, RunError> {
-        let begun = Instant::now();
-        let patience = lock(&self.sessions).patience;
-        let peer = session.peer();
-        let is_relayed = stream.is_relayed();
-        let (mut sender, mut receiver) = frames_with_idle(stream, patience.idle);
-        let session = Mutex::new(session);
-        let handled = Notify::new();
-        let whole = async {
-            let write = self.write_frames(&session, &mut sender, &handled);
-            let read = self.read_frames(&session, &mut receiver, &handled);
-            tokio::try_join!(write, read)?;
-            // All has been said. Whoever hangs up first now does no wrong.
-            if let Err(error) = sender.finish().await {
-                tracing::debug!("a stream was not closed in order: {error}");
-            }
-            Ok(())
-        };
-        let finished = tokio::select! {
-            finished = whole => finished,
-            () = until_overdue(&session, patience) => Err(RunError::Overdue),
-        };
-        let mut sessions = lock(&self.sessions);
-        sessions.source = sessions.source.filter(|source| *source != peer);
-        drop(sessions);
-        // Whoever was taken in, or has left, takes part in gossip from now on, or no more.
-        self.refresh_trusted();
-        if finished.is_ok() {
-            self.exchanged.store(true, Ordering::Release);
-        }
-        let mut traffic = lock(&self.traffic);
-        traffic.sessions += u64::from(finished.is_ok());
-        traffic.sent_bytes += sender.wire_bytes();
-        traffic.received_bytes += receiver.wire_bytes();
-        if is_relayed {
-            traffic.relayed_bytes += sender.wire_bytes() + receiver.wire_bytes();
-        }
-        drop(traffic);
-        let (sent, received) = (sender.wire_bytes(), receiver.wire_bytes());
-        let took = finished.is_ok().then(|| begun.elapsed());
-        self.metrics.synced(sent, received, took);
-        if let Some(guest) = guest {
-            let refused = lock(&session).stats().refused.values().sum();
-            lock(&self.budgets).charge(guest, sent + received, refused, Instant::now());
-        }
-        finished?;
-        Ok(session
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
-    async fn write_frames(
-        &self,
-        session: &Mutex<Session>,
-        sender: &mut FrameSender,
-        handled: &Notify,
-    ) -> Result<(), RunError> {
-        loop {
-            let (frame, finished) = tokio::task::block_in_place(|| {
-                let mut session = lock(session);
-                let frame = session
-                    .poll_frame(&self.replica())
-                    .map_err(SessionError::Replica)?;
-                let bytes = frame.as_ref().map(Frame::to_bytes);
-                session.note_sent(bytes.as_ref().map_or(0, Vec::len));
-                Ok::<_, RunError>((bytes, session.is_finished()))
-            })?;
-            match (frame, finished) {
-                (Some(bytes), _) => sender.send(&bytes).await?,
-                (None, true) => return Ok(sender.flush().await?),
-                (None, false) => {
-                    sender.flush().await?;
-                    handled.notified().await;
-                }
-            }
-        }
-    }
-
-    async fn read_frames(
-        &self,
-        session: &Mutex<Session>,
-        receiver: &mut FrameReceiver,
-        handled: &Notify,
-    ) -> Result<(), RunError> {
-        while !lock(session).is_finished() {
-            let bytes = receiver.receive().await?.ok_or(RunError::Closed)?;
-            let result = tokio::task::block_in_place(|| {
-                // Signatures and hashes are checked before the replica's lock is taken.
-                let incoming = Incoming::parse(&bytes).map_err(SessionError::Frame)?;
-                let mut session = lock(session);
-                let before = session.stats().clone();
-                let result = session.handle_frame(now_s(), incoming, &mut self.replica());
-                self.count_refusals(&before, session.stats());
-                if session.stats().accepted >= MUCH_ITEMS {
-                    lock(&self.sessions).source.get_or_insert(session.peer());
-                }
-                result.map_err(RunError::Session)
-            });
-            tokio::task::block_in_place(|| self.feed());
-            handled.notify_one();
-            result?;
-        }
-        Ok(())
-    }
-
-    fn count_refusals(&self, before: &Stats, stats: &Stats) {
-        let refused = stats.refused.iter().map(|it| (it, &before.refused));
-        let declined = stats.declined.iter().map(|it| (it, &before.declined));
-        for ((reason, count), before) in refused.chain(declined) {
-            let more = count.saturating_sub(before.get(reason).copied().unwrap_or(0));
-            if more > 0 {
-                self.count_refusals_of(reason, more);
-            }
-        }
-    }
-}
-
-/// Waits until a session has taken too long. A peer that sends a byte now and then is never silent, so
-/// silence is not all that ends a session; and who does not even know a network of ours is not borne with
-/// for long.
-async fn until_overdue(session: &Mutex<Session>, patience: Patience) {
-    tokio::time::sleep(patience.idle).await;
-    if !lock(session).shared().is_empty() {
-        tokio::time::sleep(patience.whole.saturating_sub(patience.idle)).await;
     }
 }

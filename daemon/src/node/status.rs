@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use fingerpost_proto::api::{
-    IndexHealth, Lacking, NetworkInfo, OrgRef, OrgStatus, PeerInfo, Status, StoreHealth,
+    CatchingUp, IndexHealth, Lacking, NetworkInfo, OrgRef, OrgStatus, PeerInfo, Status,
+    StoreHealth, Traffic,
 };
 use fingerpost_proto::ids::{NetworkId, NodeId, OrgId};
 use fingerpost_proto::replica::Replica;
@@ -12,11 +13,13 @@ use fingerpost_proto::roster::Place;
 use fingerpost_proto::sync::{Receipt, receipts};
 
 use super::clock::{Latest, warn_of_the_future, warn_of_the_past};
-use super::membership::nodes_of;
+use super::company::Members;
 use super::names::org_ref;
-use super::reach::has_listing;
 use super::{Node, NodeError, lock, now_s};
 use crate::store::SledStorage;
+
+/// Most organisations that are named where any number may be lacking.
+const NAMED_MAX: usize = 64;
 
 impl Node {
     /// How this node is doing.
@@ -33,9 +36,9 @@ impl Node {
                 .filter(|id| replica.is_active(id))
                 .collect()
         };
-        let members = self.member_orgs();
+        let members = self.member_orgs(&receipts.keys().copied().collect());
         let organisations = self.org_statuses(&members, &receipts)?;
-        let peers = self.peer_infos(&members, &receipts);
+        let peers = self.peer_infos(&members.orgs, &receipts);
         let lacking = self.lacking(&members, &receipts);
         let (documents, _) = self.replica().counts();
         let index = self.index.stats()?;
@@ -66,6 +69,7 @@ impl Node {
             networks,
             peers,
             lacking,
+            catching_up: self.catching_up(),
             store: StoreHealth {
                 documents,
                 size_bytes: self.replica().storage().size_bytes()?,
@@ -76,30 +80,28 @@ impl Node {
             },
             index: IndexHealth {
                 entries: index.services + index.organisations,
-                ready: self.index_ready.load(Ordering::Acquire) && self.index.stopped().is_none(),
+                ready: self.is_index_ready(),
             },
             warnings,
             refused: lock(&self.refused).clone(),
-            traffic: *lock(&self.traffic),
+            traffic: self.traffic(),
             last_bundle,
         })
     }
 
-    /// How many documents this node holds.
-    pub fn document_count(&self) -> usize {
-        self.replica().counts().0
+    /// Whether search has everything that this node holds, and follows what changes.
+    pub fn is_index_ready(&self) -> bool {
+        self.index_ready.load(Ordering::Acquire) && self.index.stopped().is_none()
     }
 
-    /// The members of this node's networks, other than its own organisations, with their nodes.
-    pub(super) fn member_orgs(&self) -> BTreeMap<OrgId, Vec<NodeId>> {
-        let mut replica = self.replica();
-        let mut members = BTreeMap::new();
-        for org in replica.organisations() {
-            if !replica.own().contains(&org) && replica.place(&org) == Some(Place::Member) {
-                members.insert(org, nodes_of(&replica, &org));
-            }
-        }
-        members
+    /// What sessions have carried since the start.
+    pub fn traffic(&self) -> Traffic {
+        *lock(&self.traffic)
+    }
+
+    /// How many documents this node holds.
+    pub fn document_count(&self) -> usize {
+        self.replica().document_count()
     }
 
     /// When an exchange with a member's node was last finished, in each network.
@@ -125,23 +127,23 @@ impl Node {
 
     fn org_statuses(
         &self,
-        members: &BTreeMap<OrgId, Vec<NodeId>>,
+        members: &Members,
         receipts: &BTreeMap<NodeId, Receipt>,
     ) -> Result<Vec<OrgStatus>, NodeError> {
         let mut statuses = Vec::new();
         for org in self.own_orgs() {
-            let nodes: BTreeSet<&NodeId> = {
+            let (nodes, is_member) = {
                 let mut replica = self.replica();
                 let networks = networks_of(&replica, &org);
+                let is_member = replica.place_among(&org, &networks) == Some(Place::Member);
                 let sees = |(other, _): &(&OrgId, &Vec<NodeId>)| {
                     replica.place_among(other, &networks) == Some(Place::Member)
                 };
-                members
-                    .iter()
-                    .filter(sees)
-                    .flat_map(|(_, nodes)| nodes)
-                    .collect()
+                let seeing = members.orgs.iter().filter(sees);
+                let nodes: BTreeSet<&NodeId> = seeing.flat_map(|(_, nodes)| nodes).collect();
+                (nodes, is_member)
             };
+            let others = if is_member { members.others } else { 0 };
             let latest = self.replica().fingerprint(&org);
             let holds = |node: &&NodeId| {
                 receipts
@@ -151,7 +153,7 @@ impl Node {
             let with_latest: Vec<&&NodeId> = nodes.iter().filter(|node| holds(node)).collect();
             statuses.push(OrgStatus {
                 org: self.org_info(&org)?,
-                nodes_known: nodes.len(),
+                nodes_known: nodes.len() + others,
                 nodes_with_latest: with_latest.len(),
                 last_exchange_s: nodes
                     .iter()
@@ -208,33 +210,49 @@ impl Node {
             .collect()
     }
 
-    fn lacking(
-        &self,
-        members: &BTreeMap<OrgId, Vec<NodeId>>,
-        receipts: &BTreeMap<NodeId, Receipt>,
-    ) -> Lacking {
-        let replica = self.replica();
-        let named = |orgs: Vec<&OrgId>| -> Vec<OrgRef> {
-            orgs.into_iter().map(|org| org_ref(&replica, org)).collect()
+    fn lacking(&self, members: &Members, receipts: &BTreeMap<NodeId, Receipt>) -> Lacking {
+        let mut replica = self.replica();
+        let own = replica.own().clone();
+        let mut without_listing = replica.without_listing();
+        without_listing
+            .retain(|org| !own.contains(org) && replica.place(org) == Some(Place::Member));
+        let named = |orgs: &[OrgId]| -> Vec<OrgRef> {
+            let some = orgs.iter().take(NAMED_MAX);
+            some.map(|org| org_ref(&replica, org)).collect()
         };
         let (_, states) = replica.counts();
         let met = |nodes: &Vec<NodeId>| nodes.iter().any(|node| receipts.contains_key(node));
+        let orgs = members.orgs.iter();
+        let never_met: Vec<OrgId> = orgs
+            .filter(|(_, it)| !met(it))
+            .map(|(org, _)| *org)
+            .collect();
         Lacking {
             states,
-            listings: named(
-                members
-                    .keys()
-                    .filter(|org| !has_listing(&replica, org))
-                    .collect(),
-            ),
-            never_met: named(
-                members
-                    .iter()
-                    .filter(|(_, n)| !met(n))
-                    .map(|(org, _)| org)
-                    .collect(),
-            ),
+            listings: named(&without_listing),
+            listings_count: without_listing.len(),
+            never_met: named(&never_met),
+            never_met_count: never_met.len() + members.others,
         }
+    }
+
+    /// What is just coming in, if that is much.
+    fn catching_up(&self) -> Option<CatchingUp> {
+        let source = self.source()?;
+        let mut replica = self.replica();
+        let networks: Vec<NetworkId> = replica.networks().map(|(id, _)| id).collect();
+        let counts = networks
+            .iter()
+            .filter_map(|id| Some(replica.roster(id)?.member_count()));
+        let members = counts.max().unwrap_or(0);
+        let orgs = replica.orgs_of_node(&source.node).unwrap_or_default();
+        Some(CatchingUp {
+            node: source.node,
+            organisations: orgs.iter().map(|org| org_ref(&replica, org)).collect(),
+            since_s: source.since_s,
+            items: source.items,
+            members,
+        })
     }
 
     /// An own organisation as it was last published, if it is a member anywhere.
@@ -363,11 +381,11 @@ fn headline(
     if known > 0 && connected == 0 {
         text.push_str(" No connection to any of them now.");
     }
-    if !lacking.listings.is_empty() {
+    if lacking.listings_count > 0 {
         text.push_str(&format!(
             " We lack the listing of {} member{}.",
-            lacking.listings.len(),
-            plural(lacking.listings.len())
+            lacking.listings_count,
+            plural(lacking.listings_count)
         ));
     }
     text

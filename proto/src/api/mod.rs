@@ -188,6 +188,9 @@ pub struct Status {
     pub peers: Vec<PeerInfo>,
     /// What it lacks.
     pub lacking: Lacking,
+    /// What is just coming in, if that is much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catching_up: Option<CatchingUp>,
     /// How the store is.
     pub store: StoreHealth,
     /// How the search index is.
@@ -291,15 +294,36 @@ pub struct PeerInfo {
     pub has_latest: bool,
 }
 
+/// What is just coming in from a node that has much of what this one lacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatchingUp {
+    /// That node.
+    pub node: NodeId,
+    /// For whom it speaks.
+    pub organisations: Vec<OrgRef>,
+    /// Since when, in seconds since 1970-01-01 UTC.
+    pub since_s: u64,
+    /// How many updates were taken in so far.
+    pub items: u64,
+    /// How many members there are by what is known so far.
+    pub members: usize,
+}
+
 /// What this node lacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lacking {
     /// Records whose state has not arrived.
     pub states: usize,
-    /// Members of whom no listing is held.
+    /// Members of whom no listing is held; of many, only some.
     pub listings: Vec<OrgRef>,
-    /// Members with whose nodes no session was ever finished.
+    /// How many they are.
+    #[serde(default)]
+    pub listings_count: usize,
+    /// Members with whose nodes no session was ever finished; of many, only some.
     pub never_met: Vec<OrgRef>,
+    /// How many they are.
+    #[serde(default)]
+    pub never_met_count: usize,
 }
 
 /// How the store is.
