@@ -80,8 +80,14 @@ impl Party {
 impl Federation {
     /// The federation of a plan.
     pub fn new(plan: Plan) -> Self {
+        Self::with_founders(plan, &[])
+    }
+
+    /// The same with other founders besides those that are made up.
+    pub fn with_founders(plan: Plan, others: &[OrgId]) -> Self {
         let founders = FOUNDERS.min(plan.organisations.max(1));
         let mut anchors: Vec<OrgId> = (0..founders).map(|it| party(plan.seed, it).org()).collect();
+        anchors.extend(others);
         anchors.sort_unstable();
         let charter = Charter {
             format: charter::FORMAT,
@@ -161,7 +167,11 @@ impl Federation {
         self.plan.at_s.saturating_sub(ago_s)
     }
 
-    fn card(&self, number: u32) -> Result<Item, Fail> {
+    /// The card of one organisation. Those who vouch for it have smaller numbers.
+    ///
+    /// # Errors
+    /// When something cannot be signed or written.
+    pub fn card(&self, number: u32) -> Result<Item, Fail> {
         let network = self.network();
         let own = party(self.plan.seed, number);
         let at_s = self.plan.at_s.saturating_sub(YEAR_S);
@@ -200,7 +210,11 @@ impl Federation {
         item(&own, DocName::Card, at_s, card.to_bytes())
     }
 
-    fn documents_of(&self, number: u32) -> Result<Vec<Item>, Fail> {
+    /// The listing of one organisation, and its board if it has one.
+    ///
+    /// # Errors
+    /// As [`Federation::card`].
+    pub fn documents_of(&self, number: u32) -> Result<Vec<Item>, Fail> {
         let own = party(self.plan.seed, number);
         let at_s = self.written_at_s(number);
         let mut random = random(self.plan.seed, number, CONTENT);
