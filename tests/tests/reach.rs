@@ -295,6 +295,8 @@ fn whoever_was_off_while_all_others_moved_comes_back_through_one_of_them() -> Re
     nodes[0].wait_for(&["peers"], PATIENCE, |it| connected(it, COUNT - 1))?;
     nodes[4].wait_for(&["peers"], PATIENCE, |it| connected(it, COUNT - 1))?;
     nodes.get_mut(4).unwrap().stop()?;
+    // It moves as well: nobody is to find it where it was before it asks.
+    hosts.move_to(4, 105)?;
     let mut addresses = Vec::new();
     for host in 0..COUNT - 1 {
         // One after the other: the others tell one another where it is now.
