@@ -14,7 +14,7 @@ use fingerpost_proto::storage::{Storage, Table};
 use super::hostile::Verdict;
 use super::own::items_of;
 use super::report::{Failure, Kind, Report};
-use super::world::{Event, World};
+use super::world::{Event, Node, World};
 
 /// What two nodes that are in sync may exchange to find that out, in frames and bytes of both sides.
 const IN_SYNC_MAX_FRAMES: u64 = 24;
@@ -37,11 +37,17 @@ impl World {
             format!("node {node} holds: {}", self.held_of(node, key))
         });
         for id in self.nodes[node].replica.record_ids(key) {
-            if !self.signed.contains_key(&id) {
-                self.fail(
+            let Some(Verdict::Counts(record) | Verdict::Ended(record)) = self.signed.get(&id)
+            else {
+                return self.fail(
                     Kind::Unauthorised,
                     format!("node {node} has taken {id:?} of {key}, which nobody with the right to has signed"),
                 );
+            };
+            let writer = record.writer.node;
+            let is_honest = |it: &Node| !it.hostile && it.id == writer;
+            if self.known.insert(id) && !self.nodes.iter().any(is_honest) {
+                self.revealed_ms = self.now_ms;
             }
         }
     }
@@ -249,7 +255,7 @@ impl World {
     /// What all nodes take an organisation's epoch to be, and the one that it left; with a star its own nodes.
     fn standings_of(&self, org: usize) -> String {
         let id = self.orgs[org].id();
-        let says = |node: &super::world::Node| {
+        let says = |node: &Node| {
             let standing = node.replica.standing(&self.network, &id);
             let own = if node.org == org { "*" } else { "" };
             let (epoch, left) = standing.map_or((0, 0), |it| (it.epoch, it.left_epoch));
@@ -466,7 +472,7 @@ impl World {
             };
             let sealed =
                 Signed::<Sealed>::from_trusted(&sealed).expect("a node holds certificates");
-            let of_org = |it: &super::world::Node| self.orgs[it.org].id() == sealed.get().org;
+            let of_org = |it: &Node| self.orgs[it.org].id() == sealed.get().org;
             let by = self.nodes.iter().find(|it| it.id == sealed.get().node);
             let is_right = sealed.get().hash == Hash::of(&bytes)
                 && by.is_some_and(of_org)

@@ -1,7 +1,7 @@
 //! The federation under the virtual clock.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 use std::rc::Rc;
 
 use fingerpost_proto::certificate::Delegation;
@@ -24,7 +24,8 @@ use super::{Random, Trace};
 
 /// When runs take place, in seconds since 1970-01-01 UTC.
 pub(super) const EPOCH_S: u64 = 1_790_000_000;
-/// How long the healed network is given to settle at most, in virtual milliseconds.
+/// How long the healed network is given to settle at most, in virtual milliseconds; and again from when it last heard
+/// something from a hostile node that that had kept to itself.
 const SETTLE_MS: u64 = 900_000;
 /// Whether all agree is looked at the less often the longer they take: one part in so many of the time that has passed.
 const LOOK_LESS_OFTEN: u64 = 16;
@@ -137,6 +138,10 @@ pub struct World {
     pub(super) now_ms: u64,
     /// Whether the network heals: people rest, and nothing breaks any more.
     pub(super) healing: bool,
+    /// The records that an honest node has held.
+    pub(super) known: HashSet<RecordId>,
+    /// When the last of them became known that a hostile node has written, in virtual milliseconds.
+    pub(super) revealed_ms: u64,
     /// What real time has passed besides, in seconds.
     pub(super) shift_s: u64,
     pub(super) charter: Charter,
@@ -189,6 +194,8 @@ impl World {
             weather: scenario.weather,
             now_ms: 0,
             healing: false,
+            known: HashSet::new(),
+            revealed_ms: 0,
             shift_s: 0,
             orgs: Vec::new(),
             nodes: Vec::new(),
@@ -325,7 +332,7 @@ impl World {
         let began_ms = self.now_ms;
         let mut look_at_ms = began_ms;
         let mut agreed = Err(Failure::new(Kind::Agreement, "nothing was compared"));
-        while self.now_ms < began_ms + SETTLE_MS {
+        while self.now_ms < began_ms.max(self.revealed_ms) + SETTLE_MS {
             self.step()?;
             if self.now_ms >= look_at_ms {
                 look_at_ms = self.now_ms + 2_000 + (self.now_ms - began_ms) / LOOK_LESS_OFTEN;
