@@ -13,7 +13,8 @@ use crate::api;
 use crate::keys::{KeyError, Keys};
 use crate::net::{self, IncomingStreams, Net, NetError, NetEvent, NetOptions};
 use crate::node::{
-    Node, OpenError, Opened, Outgoing, run_feeder, run_merger, run_scheduler, run_tasks,
+    Node, OpenError, Opened, Outgoing, run_feeder, run_follower, run_merger, run_scheduler,
+    run_tasks,
 };
 
 /// Why the daemon ended.
@@ -159,6 +160,7 @@ impl Running {
         tasks.spawn(watch_network(Arc::clone(&node), events, stopped.clone()));
         tasks.spawn(accept(Arc::clone(&node), streams));
         tasks.spawn(run_feeder(Arc::clone(&node), stopped.clone()));
+        tasks.spawn(run_follower(Arc::clone(&node), stopped.clone()));
         tasks.spawn(run_merger(Arc::clone(&node), stopped.clone()));
         tasks.spawn(run_tasks(Arc::clone(&node), stopped.clone()));
         tasks.spawn(run_scheduler(Arc::clone(&node), stopped));

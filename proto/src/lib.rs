@@ -99,6 +99,7 @@ pub mod documents;
 pub mod filter;
 pub mod geography;
 pub mod ids;
+pub mod interest;
 pub mod json;
 pub mod keys;
 pub mod limits;

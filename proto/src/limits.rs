@@ -51,6 +51,10 @@ pub const LEFT_OUT_MAX: usize = 2_000;
 
 /// Most sealed documents, by peer, of which a replica remembers that it handed them to their owner.
 pub const HANDED_MAX: usize = 4_096;
+/// Most areas, types, networks or organisations that a node follows, of each.
+pub const FOLLOWED_MAX: usize = 64;
+/// How many states that peers have left out are asked for once more in a session, lest one peer hides something.
+pub const UNFOLLOWED_ASKED_MAX: usize = 16;
 
 /// Largest record with its signature, in bytes.
 pub const RECORD_MAX_BYTES: usize = 1024;

@@ -8,7 +8,9 @@ use crate::certificate::{
 };
 use crate::charter::{Charter, FORMAT as CHARTER_FORMAT};
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId};
+use crate::interest::Follows;
 use crate::keys::SecretKey;
+use crate::listing::model::ServiceArea;
 use crate::listing::{Organization, Service, ShardState};
 use crate::record::{FORMAT, Hash, Instance, Record, Seen, Writer};
 use crate::replica::{Contained, Draft, Item, Outcome, Replica};
@@ -270,6 +272,32 @@ pub(crate) fn listing(shard: u16, services: usize, text: &str) -> Vec<u8> {
         });
     }
     state.to_bytes().unwrap()
+}
+
+/// The state of shard 0 with one service, which serves an area.
+pub(crate) fn listing_in(area: &str, text: &str) -> Vec<u8> {
+    let mut state = ShardState::empty(0);
+    state.services.insert(Service {
+        id: "service".into(),
+        name: format!("Advice {text}"),
+        service_areas: [ServiceArea {
+            id: "area".into(),
+            name: Some(area.into()),
+            ..ServiceArea::default()
+        }]
+        .into_iter()
+        .collect(),
+        ..Service::default()
+    });
+    state.to_bytes().unwrap()
+}
+
+/// What follows these areas.
+pub(crate) fn following(areas: &[&str]) -> Follows {
+    Follows {
+        areas: areas.iter().map(|area| (*area).to_owned()).collect(),
+        ..Follows::default()
+    }
 }
 
 /// Checks an item and gives it to a replica, as a peer's would be.

@@ -18,6 +18,7 @@ mod erase;
 mod explain;
 mod export;
 mod feed;
+mod follow;
 mod found;
 mod help;
 mod invite;
@@ -180,6 +181,8 @@ enum Command {
     Block(block::Block),
     /// End a block
     Unblock(unblock::Unblock),
+    /// Keep the listings of some areas, types or networks only; those of others are left to others
+    Follow(follow::FollowCommand),
     /// Who belongs to a network
     Members(members::Members),
     /// Say that your organisation is closed to referrals for a while
@@ -341,6 +344,7 @@ async fn with_node(command: Command, context: &Context) -> Result<(), CliError> 
         Command::Object(object) => object::run(object, context).await,
         Command::Block(block) => block::run(block, context).await,
         Command::Unblock(unblock) => unblock::run(unblock, context).await,
+        Command::Follow(follow) => follow::run(follow, context).await,
         Command::Members(members) => members::run(members, context).await,
         Command::Away(away) => away::run(away, context).await,
         Command::Leave(leave) => leave::run(leave, context).await,

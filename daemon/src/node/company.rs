@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fingerpost_proto::ids::{DocName, NetworkId, NodeId, OrgId};
+use fingerpost_proto::ids::{DocName, NodeId, OrgId};
 use fingerpost_proto::record::Hash;
 use fingerpost_proto::replica::Replica;
 use fingerpost_proto::roster::Place;
@@ -164,13 +164,7 @@ impl Node {
             }
         }
         if !are_few(&replica) {
-            let networks: Vec<NetworkId> = replica.networks().map(|(id, _)| id).collect();
-            let active = networks.iter().filter(|id| replica.is_active(id));
-            let active: Vec<NetworkId> = active.copied().collect();
-            let counts = active
-                .iter()
-                .filter_map(|id| Some(replica.roster(id)?.member_count()));
-            let most = counts.max().unwrap_or(0);
+            let most = replica.last_member_count();
             members.others = most.saturating_sub(members.orgs.len() + own.len());
         }
         members

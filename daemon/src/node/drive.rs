@@ -29,6 +29,23 @@ pub(super) struct Source {
     pub(super) items: u64,
 }
 
+/// A session by which this node may come to catch up; with its end, however it comes, what waited for that goes on.
+struct PossibleSource<'a> {
+    node: &'a Node,
+    peer: NodeId,
+}
+
+impl Drop for PossibleSource<'_> {
+    fn drop(&mut self) {
+        let mut sessions = lock(&self.node.sessions);
+        let of_this = sessions.source.take_if(|it| it.node == self.peer);
+        drop(sessions);
+        if of_this.is_some() {
+            self.node.feed_due.notify_one();
+        }
+    }
+}
+
 impl Node {
     /// Runs a session to its end: one task reads, one writes, so that two sides that both have much to
     /// send never wait for each other. A peer that began it, the `guest`, pays for what it carried.
@@ -40,7 +57,10 @@ impl Node {
     ) -> Result<Session, RunError> {
         let begun = Instant::now();
         let patience = lock(&self.sessions).patience;
-        let peer = session.peer();
+        let source = PossibleSource {
+            node: self,
+            peer: session.peer(),
+        };
         let is_relayed = stream.is_relayed();
         let (mut sender, mut receiver) = frames_with_idle(stream, patience.idle);
         let session = Mutex::new(session);
@@ -59,15 +79,7 @@ impl Node {
             finished = whole => finished,
             () = until_overdue(&session, patience) => Err(RunError::Overdue),
         };
-        let mut sessions = lock(&self.sessions);
-        let was_source = sessions
-            .source
-            .take_if(|source| source.node == peer)
-            .is_some();
-        drop(sessions);
-        if was_source {
-            self.feed_due.notify_one();
-        }
+        drop(source);
         // Whoever was taken in, or has left, takes part in gossip from now on, or no more.
         self.refresh_trusted();
         if finished.is_ok() {
@@ -85,8 +97,11 @@ impl Node {
         let took = finished.is_ok().then(|| begun.elapsed());
         self.metrics.synced(sent, received, took);
         if let Some(guest) = guest {
-            let refused = lock(&session).stats().refused.values().sum();
-            lock(&self.budgets).charge(guest, sent + received, refused, Instant::now());
+            let stats = lock(&session).stats().clone();
+            let refused = stats.refused.values().sum();
+            // What is left out for it had to be read as well.
+            let work = sent + received + stats.spared_bytes;
+            lock(&self.budgets).charge(guest, work, refused, Instant::now());
         }
         finished?;
         Ok(session
@@ -139,7 +154,12 @@ impl Node {
                 received = receiver.receive(), if is_open && checking.len() < ahead => {
                     match received? {
                         Some(bytes) => {
-                            let check = move || Incoming::parse(&bytes);
+                            let networks = lock(session).shared().to_vec();
+                            let check = move || {
+                                let incoming = Incoming::parse(&bytes)?;
+                                incoming.prove_ahead(&networks);
+                                Ok(incoming)
+                            };
                             checking.push_back(tokio::task::spawn_blocking(check));
                         }
                         None => is_open = false,

@@ -438,3 +438,28 @@ fn card_entry(org: String, card: fingerpost_proto::card::Card) -> Entry {
         facts: Facts::default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card(number: u8) -> DocKey {
+        DocKey {
+            org: OrgId::from_bytes([number; 32]),
+            name: DocName::Card,
+        }
+    }
+
+    #[test]
+    fn an_index_that_lacks_something_is_not_marked_as_if_it_had_everything() {
+        let mut deferred = Deferred::at_start(7, 100);
+        assert_eq!(deferred.marker(), 7, "it is being filled");
+        deferred.polled_to = 120;
+        assert_eq!(deferred.marker(), 7, "and more has come meanwhile");
+        deferred.is_filling = false;
+        deferred.cards.insert(card(1));
+        assert_eq!(deferred.marker(), 7, "something was left for later");
+        deferred.cards.clear();
+        assert_eq!(deferred.marker(), 120);
+    }
+}

@@ -25,6 +25,7 @@ mod error;
 mod exchange;
 mod feed;
 mod figures;
+mod following;
 mod from_backup;
 mod gossip;
 mod kept_keys;
@@ -79,6 +80,7 @@ pub use documents::By;
 pub use error::NodeError;
 pub use exchange::Wanted;
 pub use feed::run as run_feeder;
+pub use following::run as run_follower;
 pub use gossip::Outgoing;
 pub use listing::Importing;
 pub use room::{DISK_FREE_MIN_BYTES, EDIT_FREE_MIN_BYTES};
@@ -142,6 +144,7 @@ pub struct Node {
     feeding: Mutex<feed::Deferred>,
     /// Wakes whoever brings them up to date while much comes in.
     feed_due: Notify,
+    follows_due: Notify,
     /// The words that searches use, made anew when a charter changes.
     lexicon: Mutex<lexicon::KeptLexicon>,
     outgoing: mpsc::Sender<Outgoing>,
@@ -313,6 +316,7 @@ impl Node {
             exchanged: AtomicBool::new(false),
             feeding: Mutex::new(feed::Deferred::at_start(indexed_to, journal)),
             feed_due: Notify::new(),
+            follows_due: Notify::new(),
             lexicon: Mutex::default(),
             outgoing: sender,
             wake: Notify::new(),

@@ -118,6 +118,12 @@ impl Node {
             if orgs.is_empty() {
                 orgs = self.orgs_by_name(text);
             }
+            if orgs.is_empty() {
+                return Err(NodeError::not_found(
+                    format!("search finds no organisation that is called \"{text}\""),
+                    "in so large a network members are found by name, and others, such as applicants, by their id alone",
+                ));
+            }
         }
         let candidates = orgs
             .iter()

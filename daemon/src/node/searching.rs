@@ -50,6 +50,7 @@ impl Node {
             facets: facet_groups(page.facets),
             ..SearchPage::default()
         };
+        answer.notes.extend(self.left_out_in_words());
         if page.words_missing > 0 {
             answer.notes.push(missing_in_words(page.words_missing));
         }

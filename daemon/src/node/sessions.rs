@@ -183,6 +183,8 @@ impl Node {
             self.remember_address(&node, &address);
         }
         let is_contact = outbound && self.is_contact(&address);
+        // In a large network it may be one that was not looked at.
+        lock(&self.company).forget();
         self.refresh_trusted();
         let mut sessions = lock(&self.sessions);
         let peer = sessions.peers.entry(node).or_default();

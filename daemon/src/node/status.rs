@@ -239,19 +239,14 @@ impl Node {
     /// What is just coming in, if that is much.
     fn catching_up(&self) -> Option<CatchingUp> {
         let source = self.source()?;
-        let mut replica = self.replica();
-        let networks: Vec<NetworkId> = replica.networks().map(|(id, _)| id).collect();
-        let counts = networks
-            .iter()
-            .filter_map(|id| Some(replica.roster(id)?.member_count()));
-        let members = counts.max().unwrap_or(0);
+        let replica = self.replica();
         let orgs = replica.orgs_of_node(&source.node).unwrap_or_default();
         Some(CatchingUp {
             node: source.node,
             organisations: orgs.iter().map(|org| org_ref(&replica, org)).collect(),
             since_s: source.since_s,
             items: source.items,
-            members,
+            members: replica.last_member_count(),
         })
     }
 

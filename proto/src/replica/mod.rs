@@ -10,7 +10,9 @@
 mod amendments;
 mod delegations;
 mod depart;
+mod entry;
 mod erasure;
+mod follow;
 mod item;
 mod journal;
 mod network;
@@ -31,13 +33,12 @@ mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::certificate::charter_id;
 use crate::charter::Charter;
 use crate::ids::{DocKey, DocName, NetworkId, NodeId, OrgId, RecordId};
-use crate::record::{Instance, Seen, SignedRecord};
+use crate::interest::{Follows, Interest};
+use crate::record::{Instance, Seen};
 use crate::roster::{Inquiry, Place, Roster, Standing, Terms};
 use crate::storage::{Batch, Storage, Table};
 
@@ -51,6 +52,9 @@ pub use receive::{Accepted, Outcome};
 pub use refusal::Refusal;
 pub use view::{Proof, Shown};
 
+pub(crate) use entry::{Holding, Summary};
+
+use entry::{Entry, Kept, summaries};
 use network::{Departed, Network};
 use sealed::SealedIndex;
 
@@ -82,105 +86,6 @@ pub enum ReplicaError<E: std::error::Error> {
     Damaged(Table),
 }
 
-/// A record as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(array)]
-struct Held {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    record: Vec<u8>,
-    #[n(1)]
-    has_state: bool,
-}
-
-/// What is kept of one document.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(array)]
-struct StoredEntry {
-    /// The undominated records, ordered by id.
-    #[n(0)]
-    current: Vec<Held>,
-    /// The last record whose state was held, while no current one's is.
-    #[n(1)]
-    fallback: Option<Held>,
-}
-
-/// A record of an entry, decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Kept {
-    record: SignedRecord,
-    has_state: bool,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Entry {
-    current: Vec<Kept>,
-    fallback: Option<Kept>,
-}
-
-impl Entry {
-    fn encode(&self) -> Vec<u8> {
-        let held = |kept: &Kept| Held {
-            record: kept.record.to_bytes(),
-            has_state: kept.has_state,
-        };
-        cbor::to_vec(&StoredEntry {
-            current: self.current.iter().map(held).collect(),
-            fallback: self.fallback.as_ref().map(held),
-        })
-    }
-
-    /// Whether a node wrote any of what the current records contain.
-    fn names(&self, node: &NodeId) -> bool {
-        self.current.iter().any(|kept| {
-            kept.record
-                .get()
-                .clock()
-                .any(|seen| seen.writer.node == *node)
-        })
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let stored: StoredEntry = cbor::from_slice(bytes).ok()?;
-        let kept = |held: Held| {
-            let record = SignedRecord::from_trusted(&held.record).ok()?;
-            Some(Kept {
-                record,
-                has_state: held.has_state,
-            })
-        };
-        Some(Self {
-            current: stored
-                .current
-                .into_iter()
-                .map(kept)
-                .collect::<Option<_>>()?,
-            fallback: stored.fallback.map(kept).transpose_option()?,
-        })
-    }
-}
-
-/// `Option<Option<T>>` where an inner `None` is a failure.
-trait TransposeOption<T> {
-    fn transpose_option(self) -> Option<Option<T>>;
-}
-
-impl<T> TransposeOption<T> for Option<Option<T>> {
-    fn transpose_option(self) -> Option<Option<T>> {
-        match self {
-            None => Some(None),
-            Some(Some(value)) => Some(Some(value)),
-            Some(None) => None,
-        }
-    }
-}
-
-/// The reconciliation entry of one undominated record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) id: RecordId,
-    pub(crate) has_state: bool,
-}
-
 /// Everything that one node holds.
 pub struct Replica<S> {
     storage: S,
@@ -206,6 +111,9 @@ pub struct Replica<S> {
     handed: BTreeSet<(NodeId, RecordId)>,
     /// Whether there is no room for more of others.
     full: bool,
+    /// Of whose and of which documents the states are kept.
+    follows: Follows,
+    interest: Interest,
 }
 
 impl<S: Storage> Replica<S> {
@@ -236,12 +144,15 @@ impl<S: Storage> Replica<S> {
             unheard: None,
             handed: BTreeSet::new(),
             full: false,
+            follows: Follows::default(),
+            interest: Interest::default(),
         };
         replica.load_networks()?;
         replica.load_documents()?;
         replica.load_sealed()?;
         replica.load_blocked()?;
         replica.load_journal()?;
+        replica.load_follows()?;
         replica.sweep()?;
         Ok(replica)
     }
@@ -552,17 +463,6 @@ impl<S: Storage> Replica<S> {
             Some(bytes) => Entry::decode(&bytes).ok_or(ReplicaError::Damaged(Table::Documents)),
         }
     }
-}
-
-fn summaries(entry: &Entry) -> Vec<Summary> {
-    entry
-        .current
-        .iter()
-        .map(|kept| Summary {
-            id: kept.record.id(),
-            has_state: kept.has_state,
-        })
-        .collect()
 }
 
 fn damaged_unless<E: std::error::Error>(sound: bool, table: Table) -> Result<(), ReplicaError<E>> {

@@ -188,6 +188,11 @@ impl Network {
         &self.roster
     }
 
+    /// The roster as it was last computed.
+    pub(super) fn last_roster(&self) -> &Roster {
+        &self.roster
+    }
+
     /// Answers questions about the roster as it was last computed.
     pub(super) fn inquire<T>(&self, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
         self.roster.inquire(&self.standings, ask)

@@ -123,8 +123,9 @@ impl<S: Storage> Replica<S> {
     pub fn last_resorts(&self, key: &DocKey) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
         let entry = self.entry(key)?;
         let mut older = self.sealed_ids(key);
-        let is_bare =
-            |kept: &Kept| !kept.has_state && older.iter().all(|id| *id != kept.record.id());
+        let is_bare = |kept: &Kept| {
+            kept.holding.is_lacking() && older.iter().all(|id| *id != kept.record.id())
+        };
         if older.is_empty() || !entry.current.iter().any(is_bare) {
             return Ok(Vec::new());
         }
@@ -193,7 +194,7 @@ impl<S: Storage> Replica<S> {
         key: &DocKey,
         entry: &Entry,
     ) -> Result<Vec<RecordId>, ReplicaError<S::Error>> {
-        if entry.current.iter().all(|kept| kept.has_state) {
+        if entry.current.iter().all(|kept| !kept.holding.is_lacking()) {
             return Ok(Vec::new());
         }
         self.noted(resorts_key(key))

@@ -82,6 +82,21 @@ impl<S: Storage> Replica<S> {
                 && (self.place(org) == Some(Place::Member) || self.is_awaiting_heir(org)))
     }
 
+    /// How many members the largest network has in which this node takes part, as its roster was last computed.
+    pub fn last_member_count(&self) -> usize {
+        let active = self.networks.values().filter(|network| network.active);
+        active
+            .map(|it| it.last_roster().member_count())
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether an organisation was a member of one of these networks when their rosters were last computed.
+    pub(crate) fn was_member_among(&self, org: &OrgId, networks: &[NetworkId]) -> bool {
+        let mut known = networks.iter().filter_map(|id| self.networks.get(id));
+        known.any(|network| network.last_roster().is_member(org))
+    }
+
     /// Whether an organisation was replaced, and no listing of its heir is here yet. Until then its own
     /// documents are kept, so that the heir can fetch them and nobody's listing is missing meanwhile.
     fn is_awaiting_heir(&mut self, org: &OrgId) -> bool {
@@ -108,7 +123,8 @@ impl<S: Storage> Replica<S> {
     /// Whether any shard of an organisation's listing is held with its state.
     fn shows_listing(&self, org: &OrgId) -> bool {
         self.documents_of(org).any(|key| {
-            let is_held = |held: &Vec<Summary>| held.iter().any(|summary| summary.has_state);
+            let is_held =
+                |held: &Vec<Summary>| held.iter().any(|summary| !summary.holding.is_lacking());
             matches!(key.name, DocName::Listing(_)) && self.documents.get(&key).is_some_and(is_held)
         })
     }

@@ -52,7 +52,7 @@ impl<S: Storage> Replica<S> {
         }
         let held = entry.current.iter().chain(&entry.fallback);
         let held = held
-            .filter(|kept| kept.has_state)
+            .filter(|kept| kept.holding.is_held())
             .map(|kept| kept.record.get());
         let replaced = held.filter(|it| record.compare(it) == Some(Ordering::Greater));
         let replaced: u64 = replaced.map(|it| it.state_bytes).sum();

@@ -7,7 +7,7 @@ use super::delegations::{check, is_of};
 use super::undominated::{replace, settle_fallback, stand_in_rank};
 use super::writes::Writes;
 use super::{
-    Change, Checked, CheckedRecord, Entry, Kept, Refusal, Replica, ReplicaError, State,
+    Change, Checked, CheckedRecord, Entry, Holding, Kept, Refusal, Replica, ReplicaError, State,
     delegation_key, node_org_key, state_key,
 };
 use crate::card::Card;
@@ -64,9 +64,10 @@ impl<S: Storage> Replica<S> {
     pub(super) fn receive_with(
         &mut self,
         now_s: u64,
-        item: CheckedRecord,
+        mut item: CheckedRecord,
         mut writes: Writes,
     ) -> Received<S> {
+        let without = self.leave_out(&mut item);
         let record = item.record.get();
         let key = record.key();
         let mut entry = self.entry(&key)?;
@@ -77,11 +78,16 @@ impl<S: Storage> Replica<S> {
             .position(|kept| kept.record.id() == item.record.id());
         if let Some(kept) = held.and_then(|at| entry.current.get_mut(at)) {
             return match item.state {
-                Some((state, parsed)) if !kept.has_state => {
-                    kept.has_state = true;
+                Some((state, parsed)) if !kept.holding.is_held() => {
+                    kept.holding = Holding::Held;
                     self.fill_state(key, entry, &item.record, state, &parsed)
                 }
-                _ => Ok(Outcome::AlreadyKnown),
+                _ => {
+                    if without.is_unfollowed() {
+                        self.hold_as(&key, &item.record.id(), without)?;
+                    }
+                    Ok(Outcome::AlreadyKnown)
+                }
             };
         }
         let ahead_s = record.issued_at_s.saturating_sub(now_s);
@@ -131,7 +137,13 @@ impl<S: Storage> Replica<S> {
         let id = item.record.id();
         let (bytes, parsed) = item.state.unzip();
         self.wipe_older(&key, item.record.get(), &entry, &mut writes);
-        if let Some(refusal) = replace(key, &mut entry, item.record, bytes, &mut writes.batch) {
+        if let Some(refusal) = replace(
+            key,
+            &mut entry,
+            item.record,
+            (bytes, without),
+            &mut writes.batch,
+        ) {
             return Ok(Outcome::Refused(refusal));
         }
         self.follow_card(key, &entry, (id, parsed.as_ref()), &mut writes)?;
@@ -141,6 +153,18 @@ impl<S: Storage> Replica<S> {
             id,
             only_state: false,
         }))
+    }
+
+    /// Takes the state out of an item if this node does not follow it. Answers how the record is then held.
+    fn leave_out(&mut self, item: &mut CheckedRecord) -> Holding {
+        let org = item.record.get().org;
+        match &item.state {
+            Some((_, state)) if !self.follows_state(&org, state) => {
+                item.state = None;
+                Holding::Unfollowed { by_peer: false }
+            }
+            _ => Holding::Lacking,
+        }
     }
 
     /// A record that is contained in a current one changes nothing, unless nobody here knows what that says.
@@ -153,7 +177,7 @@ impl<S: Storage> Replica<S> {
     ) -> Received<S> {
         let kept = Kept {
             record: item.record,
-            has_state: true,
+            holding: Holding::Held,
         };
         let fallback = entry.fallback.as_ref();
         let is_better = fallback.is_none_or(|it| stand_in_rank(it) < stand_in_rank(&kept));
@@ -197,7 +221,7 @@ impl<S: Storage> Replica<S> {
                 else {
                     return Ok(Outcome::Refused(Refusal::Revoked(record.get().writer.node)));
                 };
-                kept.has_state = true;
+                kept.holding = Holding::Held;
             }
         }
         self.wipe_older(&key, record.get(), &entry, &mut writes);
@@ -434,7 +458,7 @@ impl<S: Storage> Replica<S> {
         entry: &Entry,
         (id, arrived): (RecordId, Option<&'c State>),
     ) -> Result<Vec<Cow<'c, Card>>, ReplicaError<S::Error>> {
-        let current = entry.current.iter().filter(|kept| kept.has_state);
+        let current = entry.current.iter().filter(|kept| kept.holding.is_held());
         let mut kept: Vec<&Kept> = current.collect();
         if kept.is_empty() {
             kept.extend(&entry.fallback);

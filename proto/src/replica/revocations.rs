@@ -124,7 +124,7 @@ impl<S: Storage> Replica<S> {
             for kept in &self.entry(&key)?.current {
                 let record = kept.record.get();
                 let is_sealed = sealed.is_some_and(|held| held.contains(&kept.record.id()));
-                let is_bare = !kept.has_state && !is_sealed;
+                let is_bare = !kept.holding.is_held() && !is_sealed;
                 for seen in record.clock().filter(|it| it.writer.node == *node) {
                     let itself = is_bare && seen.writer == record.writer;
                     let seq = seen.seq.saturating_sub(u64::from(itself));

@@ -195,7 +195,7 @@ impl<S: Storage> Replica<S> {
     /// Whether the state of an undominated record of a document is not here.
     pub(crate) fn lacks_state(&self, key: &DocKey) -> bool {
         let summaries = self.documents.get(key);
-        summaries.is_some_and(|all| all.iter().any(|it| !it.has_state))
+        summaries.is_some_and(|all| all.iter().any(|it| it.holding.is_lacking()))
     }
 
     /// Whether a peer was handed a sealed document that it is not known to keep, since this store was opened.

@@ -2,19 +2,20 @@
 
 use std::cmp::Ordering;
 
-use super::{Entry, Kept, Refusal, state_key};
+use super::{Entry, Holding, Kept, Refusal, state_key};
 use crate::ids::{DocKey, RecordId};
 use crate::limits;
 use crate::planted::{self, Planted};
 use crate::record::SignedRecord;
 use crate::storage::{Batch, Table};
 
-/// Puts a record, which no kept one dominates, in the place of those it dominates.
+/// Puts a record, which no kept one dominates, in the place of those it dominates; `without` says how it is held if its
+/// state is not there.
 pub(super) fn replace(
     key: DocKey,
     entry: &mut Entry,
     record: SignedRecord,
-    state: Option<Vec<u8>>,
+    (state, without): (Option<Vec<u8>>, Holding),
     batch: &mut Batch,
 ) -> Option<Refusal> {
     let id = record.id();
@@ -27,7 +28,11 @@ pub(super) fn replace(
     gone.extend(entry.fallback.take());
     entry.current.push(Kept {
         record,
-        has_state: state.is_some(),
+        holding: if state.is_some() {
+            Holding::Held
+        } else {
+            without
+        },
     });
     entry.current.sort_by_key(|kept| kept.record.id());
     if entry.current.len() > limits::CONCURRENT_MAX_RECORDS
@@ -87,7 +92,7 @@ pub(super) fn shown_kept(entry: &Entry) -> Option<&Kept> {
     let current = entry
         .current
         .iter()
-        .filter(|kept| kept.has_state)
+        .filter(|kept| kept.holding.is_held())
         .max_by_key(|kept| rank(kept));
     current.or(entry.fallback.as_ref())
 }
@@ -96,13 +101,13 @@ pub(super) fn shown_kept(entry: &Entry) -> Option<&Kept> {
 /// replaced it is not here: to show it while there is nothing else to show, and for its owner, should that state
 /// never come.
 pub(super) fn settle_fallback(entry: &mut Entry, gone: Vec<Kept>, key: &DocKey, batch: &mut Batch) {
-    let showable = entry.current.iter().any(|kept| kept.has_state);
+    let showable = entry.current.iter().any(|kept| !kept.holding.is_lacking());
     let fallback = gone
         .iter()
-        .filter(|kept| kept.has_state && (!showable || entry.lacks_heir_of(kept)))
+        .filter(|kept| kept.holding.is_held() && (!showable || entry.lacks_heir_of(kept)))
         .max_by_key(|kept| stand_in_rank(kept))
         .cloned();
-    for kept in gone.iter().filter(|kept| kept.has_state) {
+    for kept in gone.iter().filter(|kept| kept.holding.is_held()) {
         if fallback.as_ref().map(|f| f.record.id()) != Some(kept.record.id())
             && !planted::is(Planted::KeepOldState)
         {
@@ -132,6 +137,7 @@ impl Entry {
         let generation = kept.record.get().generation;
         let mut heirs = self.heirs_of(kept);
         self.replaces(kept)
-            && heirs.all(|heir| !heir.has_state && heir.record.get().generation == generation)
+            && heirs
+                .all(|heir| heir.holding.is_lacking() && heir.record.get().generation == generation)
     }
 }

@@ -79,7 +79,7 @@ impl<S: Storage> Replica<S> {
             record: kept.record.clone(),
             state,
             concurrent: entry.current.len().saturating_sub(1),
-            outdated: entry.current.iter().any(|kept| !kept.has_state),
+            outdated: entry.current.iter().any(|kept| kept.holding.is_lacking()),
         }))
     }
 
@@ -109,7 +109,7 @@ impl<S: Storage> Replica<S> {
         let held = self.delegations(&key.org, &record.writer.node)?;
         let delegation = held.covering(record).map(Signed::to_bytes);
         let at = state_key(key, &kept.record.id());
-        let state = match kept.has_state {
+        let state = match kept.holding.is_held() {
             true => self.storage.get(Table::States, &at)?,
             false => None,
         };
@@ -222,7 +222,7 @@ impl<S: Storage> Replica<S> {
             .documents
             .values()
             .flatten()
-            .filter(|summary| !summary.has_state)
+            .filter(|summary| summary.holding.is_lacking())
             .count();
         (self.documents.len(), lacking)
     }
@@ -233,7 +233,7 @@ impl<S: Storage> Replica<S> {
             .documents_of(org)
             .filter_map(|key| self.documents.get(&key))
             .flatten();
-        summaries.any(|summary| !summary.has_state)
+        summaries.any(|summary| summary.holding.is_lacking())
     }
 
     /// The ids of the undominated records of a document.

@@ -63,6 +63,9 @@ impl Session {
         scope: Scope,
         replica: &mut Replica<S>,
     ) -> Handled<S> {
+        if scope == Scope::Rest {
+            self.push_followed(replica.follows());
+        }
         self.begin_scope(scope, replica)?;
         let count = self.inventory.as_ref().map_or(0, Inventory::len);
         let message = match &mut self.reconciler {
@@ -91,6 +94,9 @@ impl Session {
         };
         if !in_order {
             return Err(SessionError::OutOfOrder);
+        }
+        if scope == Scope::Rest {
+            self.push_followed(replica.follows());
         }
         self.begin_scope(scope, replica)?;
         let own = self.inventory.as_ref().map_or(0, Inventory::len);
@@ -331,6 +337,9 @@ impl Session {
         shown.retain(|id| Standing::of(replica, id, &peer_orgs).may_see(Scope::Rest));
         let mut held = std::mem::take(&mut self.held);
         held.retain(|(org, _)| replica.place_among(org, &shown) == Some(Place::Member));
+        if let Some(follower) = &self.follower {
+            held.retain(|(org, _)| follower.wants_all_of(replica, org));
+        }
         let receipt = Receipt { at_s: now_s, held };
         let mut batch = Batch::default();
         batch.put(

@@ -6,6 +6,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::follow::{Followed, Spared};
 use crate::cbor::{self, CborError};
 use crate::ids::{CharterId, NetworkId};
 use crate::limits;
@@ -213,6 +214,24 @@ pub enum Frame {
         #[cbor(n(2), decode_with = "cbor::at_most::<{ limits::TAGS_MAX }, _, _>")]
         known: Vec<Tag>,
     },
+    /// What this side follows, if not everything: the states of other documents are not to be sent to it. Before the
+    /// scope of all that are no cards.
+    #[n(13)]
+    Follow {
+        /// What.
+        #[n(0)]
+        followed: Followed,
+    },
+    /// Records that went before without their states, which this side has, since the other does not follow them.
+    #[n(14)]
+    Spared {
+        /// Which.
+        #[cbor(
+            n(0),
+            decode_with = "cbor::at_most::<{ limits::ITEMS_MAX as usize }, _, _>"
+        )]
+        records: Vec<Spared>,
+    },
 }
 
 /// Why bytes are not a frame.
@@ -251,6 +270,7 @@ impl Frame {
             Self::Charter { charter, .. } if charter.len() > limits::CHARTER_MAX_BYTES => {
                 Err(FrameError::TooMany)
             }
+            Self::Follow { followed } if followed.is_too_long() => Err(FrameError::TooMany),
             _ => Ok(frame),
         }
     }

@@ -1,7 +1,8 @@
 //! A frame on its way in.
 
 use super::frame::{Frame, FrameError};
-use crate::replica::{Checked, Item, Refusal};
+use crate::ids::NetworkId;
+use crate::replica::{Checked, Item, Refusal, State};
 
 /// A received frame, its items checked. Making one needs no replica, so it can be done on any core
 /// and without holding a lock.
@@ -54,5 +55,22 @@ impl Incoming {
             checked,
             size_bytes: bytes.len(),
         })
+    }
+
+    /// Checks the signatures of the vouches on the cards that came, as far as they are for `networks`. The replica would
+    /// do so while it takes the cards in; what is found here is remembered on the card.
+    pub fn prove_ahead(&self, networks: &[NetworkId]) {
+        for checked in self.checked.iter().flatten() {
+            if let Checked::Record(item) = checked
+                && let Some((_, State::Card(card))) = &item.state
+            {
+                let of_ours = networks
+                    .iter()
+                    .filter_map(|id| Some((id, card.networks.get(id)?)));
+                for (network, membership) in of_ours {
+                    membership.proven(network, &item.record.get().org);
+                }
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::ids::{CharterId, DocKey, NetworkId, NodeId, OrgId, RecordId};
 use crate::limits;
 use crate::planted::{self, Planted};
 use crate::record::Hash;
-use crate::replica::{Item, Replica, ReplicaError};
+use crate::replica::{Holding, Item, Replica, ReplicaError};
 use crate::roster::Place;
 use crate::storage::Storage;
 
@@ -60,6 +60,8 @@ pub(super) struct Inventory {
     items: BTreeMap<SaltedId, ItemRef>,
     ordered: NegentropyStorageVector,
     lacking: Vec<SaltedId>,
+    /// Records whose states peers have left out, as this node does not follow them.
+    spared: Vec<SaltedId>,
     /// What was handed out to be sent: each item goes once, however often it is asked for.
     handed_out: BTreeSet<ItemRef>,
     /// Of the sealed documents, those that the peer, their owner, does not expect of this node.
@@ -106,7 +108,12 @@ impl Inventory {
             let departures: Vec<_> = replica.departures(&network).collect();
             for (org, id) in departures {
                 if all || replica.own().contains(&org) {
-                    inventory.add(&id, true, ItemRef::Departure(network, org), shared.salt);
+                    inventory.add(
+                        &id,
+                        Holding::Held,
+                        ItemRef::Departure(network, org),
+                        shared.salt,
+                    );
                 }
             }
         }
@@ -123,10 +130,15 @@ impl Inventory {
             for network in &open {
                 for id in replica.amendment_ids(network) {
                     let item = ItemRef::Amendment(*network, id);
-                    inventory.add(id.as_bytes(), true, item, shared.salt);
+                    inventory.add(id.as_bytes(), Holding::Held, item, shared.salt);
                 }
             }
         }
+        // A peer's word that something is not followed is not taken for ever: some others are asked each time. By their
+        // salted ids it is others in each session.
+        inventory.spared.sort_unstable();
+        let again = inventory.spared.iter().take(limits::UNFOLLOWED_ASKED_MAX);
+        inventory.lacking.extend(again);
         inventory.ordered.seal().ok();
         inventory.open = open;
         Ok(inventory)
@@ -137,6 +149,7 @@ impl Inventory {
             items: BTreeMap::new(),
             ordered: NegentropyStorageVector::new(),
             lacking: Vec::new(),
+            spared: Vec::new(),
             handed_out: BTreeSet::new(),
             besides: BTreeSet::new(),
             open: Vec::new(),
@@ -173,12 +186,12 @@ impl Inventory {
                 continue;
             }
             let item = ItemRef::Document(key);
-            self.add(summary.id.as_bytes(), summary.has_state, item, salt);
-            if !summary.has_state
+            self.add(summary.id.as_bytes(), summary.holding, item, salt);
+            if summary.holding.is_lacking()
                 && let Some((id, _)) = replica.stand_in(&key)?
             {
                 let id = Hash::of(&[b"stand-in".as_slice(), id.as_bytes()].concat());
-                self.add(&id.0, true, ItemRef::StandIn(key), salt);
+                self.add(&id.0, Holding::Held, ItemRef::StandIn(key), salt);
             }
         }
         Ok(())
@@ -219,7 +232,7 @@ impl Inventory {
             }
             if (both_keep && current) || to_owner {
                 let id = Hash::of(&[b"sealed".as_slice(), record.as_bytes()].concat());
-                self.add(&id.0, true, ItemRef::Sealed(key, record), salt);
+                self.add(&id.0, Holding::Held, ItemRef::Sealed(key, record), salt);
             }
         }
     }
@@ -232,7 +245,7 @@ impl Inventory {
         })
     }
 
-    fn add(&mut self, id: &[u8; 32], complete: bool, item: ItemRef, salt: &[u8; 32]) {
+    fn add(&mut self, id: &[u8; 32], holding: Holding, item: ItemRef, salt: &[u8; 32]) {
         let salted = SaltedId(Hash::of(&[salt.as_slice(), id].concat()).0);
         if self.items.contains_key(&salted) {
             return;
@@ -242,8 +255,10 @@ impl Inventory {
             .insert(item.position(), Id::from_byte_array(salted.0))
             .ok();
         self.items.insert(salted, item);
-        if !complete {
-            self.lacking.push(salted);
+        match holding {
+            Holding::Lacking => self.lacking.push(salted),
+            Holding::Unfollowed { by_peer: true } => self.spared.push(salted),
+            Holding::Held | Holding::Unfollowed { by_peer: false } => {}
         }
     }
 
@@ -251,7 +266,8 @@ impl Inventory {
         self.items.len() as u64
     }
 
-    /// Ids of records that are held without their state, to be asked for again.
+    /// Ids of records that are held without their state, to be asked for again, and of some of which a peer has left it
+    /// out.
     pub(super) fn lacking(&self) -> &[SaltedId] {
         &self.lacking
     }

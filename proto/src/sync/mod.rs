@@ -13,7 +13,9 @@
 //! Reconcile{message}           →                             or SendAll, or everything at once)
 //! Want{ids} Items… Done{Cards} →
 //!                              ←     Items… Done{Cards}
+//! Follow{…}                    →                            (only who does not follow everything; Spared{…} goes with Items)
 //! Open{Rest, …}                →                            (the same again, for members)
+//!                              ←     Follow{…}
 //! Open{Sealed, …}              →                            (and again, for those who keep them)
 //! Receipt{…}                   →
 //!                              ←     Receipt{…}
@@ -26,6 +28,7 @@
 mod charter;
 mod error;
 mod exchange;
+mod follow;
 mod frame;
 mod incoming;
 mod introduction;
@@ -38,6 +41,7 @@ mod tests;
 
 pub use charter::FetchedCharter;
 pub use error::SessionError;
+pub use follow::{Followed, Spared};
 pub use frame::{Farewell, Frame, FrameError, SaltedId, Scope, Tag, VERSION};
 pub use incoming::Incoming;
 pub use receipt::{Receipt, Stats, receipts};

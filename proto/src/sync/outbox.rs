@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::follow::{Follower, Spared};
 use super::frame::Frame;
 use super::inventory::{ItemRef, load};
 use super::receipt::Stats;
@@ -19,6 +20,8 @@ pub(super) struct Outbox {
     queue: VecDeque<Outgoing>,
     /// Items of a document that was loaded, for the next frame.
     carry: VecDeque<Item>,
+    /// Records of the last frame whose states were left out for the peer.
+    spared: Vec<Spared>,
     cut_short: bool,
 }
 
@@ -42,16 +45,22 @@ impl Outbox {
     pub(super) fn poll<S: Storage>(
         &mut self,
         stats: &mut Stats,
+        follower: Option<&Follower>,
         replica: &Replica<S>,
     ) -> Result<Option<Frame>, ReplicaError<S::Error>> {
         loop {
             let items = match self.queue.pop_front() {
                 None => return Ok(None),
                 Some(Outgoing::Frame(frame)) => return Ok(Some(frame)),
-                Some(Outgoing::Items(refs)) => self.next_items(refs, stats, replica)?,
+                Some(Outgoing::Items(refs)) => self.next_items(refs, stats, follower, replica)?,
             };
             if !items.is_empty() {
                 stats.sent += items.len() as u64;
+                if !self.spared.is_empty() {
+                    let records = std::mem::take(&mut self.spared);
+                    let frame = Frame::Spared { records };
+                    self.queue.push_front(Outgoing::Frame(frame));
+                }
                 return Ok(Some(Frame::Items { items }));
             }
         }
@@ -60,7 +69,8 @@ impl Outbox {
     fn next_items<S: Storage>(
         &mut self,
         mut refs: std::vec::IntoIter<ItemRef>,
-        stats: &Stats,
+        stats: &mut Stats,
+        follower: Option<&Follower>,
         replica: &Replica<S>,
     ) -> Result<Vec<Item>, ReplicaError<S::Error>> {
         let mut items = Vec::new();
@@ -72,7 +82,7 @@ impl Outbox {
         }
         let mut size_bytes = 0;
         loop {
-            if let Some(item) = self.carry.pop_front() {
+            if let Some(mut item) = self.carry.pop_front() {
                 // A sealed document nearly fills a frame of its own.
                 if !items.is_empty() && size_bytes + item.size_bytes() > limits::FRAME_MAX_BYTES / 2
                 {
@@ -80,8 +90,13 @@ impl Outbox {
                     self.queue.push_front(Outgoing::Items(refs));
                     break;
                 }
+                let spared = follower.and_then(|it| it.spare(replica, &mut item));
                 size_bytes += item.size_bytes();
                 items.push(item);
+                if let Some((record, bytes)) = spared {
+                    self.spared.push(record);
+                    stats.spared_bytes += bytes;
+                }
             } else if let Some(next) = refs.next() {
                 self.carry.extend(load(replica, next)?);
                 continue;

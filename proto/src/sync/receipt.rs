@@ -27,6 +27,8 @@ pub struct Stats {
     pub received_bytes: u64,
     /// Bytes of frames sent, before compression.
     pub sent_bytes: u64,
+    /// Bytes of states that were read and left out, since the peer does not follow them.
+    pub spared_bytes: u64,
 }
 
 /// What is remembered of the last finished session with a peer.

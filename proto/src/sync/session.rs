@@ -5,6 +5,7 @@ use negentropy::{Negentropy, NegentropyStorageVector};
 use super::Purpose;
 use super::charter::FetchedCharter;
 use super::error::SessionError;
+use super::follow::Follower;
 use super::frame::{Farewell, Frame, SaltedId, Scope, Tag, VERSION};
 use super::incoming::Incoming;
 use super::introduction::known_in;
@@ -52,6 +53,8 @@ pub struct Session {
     pub(super) phase: Phase,
     pub(super) last_scope: Option<Scope>,
     pub(super) inventory: Option<Inventory>,
+    /// What the peer follows, if not everything.
+    pub(super) follower: Option<Follower>,
     /// The records whose sealed forms the peer was handed as their owner.
     pub(super) handed: Vec<RecordId>,
     pub(super) reconciler: Option<Negentropy<'static, NegentropyStorageVector>>,
@@ -123,6 +126,7 @@ impl Session {
             phase: Phase::Hello,
             last_scope: None,
             inventory: None,
+            follower: None,
             handed: Vec::new(),
             reconciler: None,
             need: Vec::new(),
@@ -231,6 +235,13 @@ impl Session {
             }
             (Phase::Exchange(_), Frame::Items { .. }) => {
                 self.handle_items(now_s, incoming.checked, replica)
+            }
+            (Phase::Between, Frame::Follow { followed }) => self.handle_followed(&followed),
+            (Phase::Exchange(Scope::Rest), Frame::Follow { followed }) if self.initiator => {
+                self.handle_followed(&followed)
+            }
+            (Phase::Exchange(Scope::Rest), Frame::Spared { records }) => {
+                self.handle_spared(&records, replica)
             }
             (Phase::Exchange(scope), Frame::Done { scope: done }) if scope == done => {
                 self.handle_done(scope, replica)
@@ -377,7 +388,8 @@ impl Session {
         &mut self,
         replica: &Replica<S>,
     ) -> Result<Option<Frame>, ReplicaError<S::Error>> {
-        self.outbox.poll(&mut self.stats, replica)
+        self.outbox
+            .poll(&mut self.stats, self.follower.as_ref(), replica)
     }
 
     /// Counts a frame that was sent; the caller knows its size.

@@ -8,9 +8,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use fingerpost_proto::api::{
     Accept, Away, Block, Blocks, CancelInvitation, CharterStatus, CharterView, Claim, Close,
-    Closing, Found, InvitationInfo, Invitations, Invite, Invited, Leave, Left, Members, Merge,
-    NetworkInfo, Object, Pauses, Proposal, Propose, Said, SignSuccession, SuccessionInfo,
-    Successions, UseTicket, VouchFor, Waiting, Withdraw,
+    Closing, Follow, Following, Found, InvitationInfo, Invitations, Invite, Invited, Leave, Left,
+    Members, Merge, NetworkInfo, Object, Pauses, Proposal, Propose, Said, SignSuccession,
+    SuccessionInfo, Successions, UseTicket, VouchFor, Waiting, Withdraw,
 };
 use fingerpost_proto::ids::OrgId;
 use serde::Deserialize;
@@ -37,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .route("/v1/objections", post(object))
         .route("/v1/objections/withdraw", post(withdraw))
         .route("/v1/blocks", get(blocks).post(block))
+        .route("/v1/follow", get(following).post(follow))
         .route("/v1/away", post(away))
         .route("/v1/close", post(close))
         .route("/v1/succession", get(successions))
@@ -165,6 +166,15 @@ read! {
 
 async fn blocks(State(node): NodeState) -> Answer<Blocks> {
     blocking(node, |node| Ok(node.blocks(false))).await
+}
+
+async fn following(State(node): NodeState) -> Answer<Following> {
+    blocking(node, |node| node.following(false)).await
+}
+
+async fn follow(State(node): NodeState, bytes: Bytes) -> Answer<Following> {
+    let request: Follow = body(&bytes)?;
+    blocking(node, move |node| node.follow(&request)).await
 }
 
 async fn block(State(node): NodeState, bytes: Bytes) -> Answer<Blocks> {

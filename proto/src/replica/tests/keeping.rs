@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::certificate::Role;
-use crate::record::{Instance, Seen};
+use crate::record::{Instance, Seen, SignedRecord};
 use crate::signed::Carry;
 use crate::storage::KeyValue;
 use crate::testing::{NOW_S, all_shown, listing, without_state};

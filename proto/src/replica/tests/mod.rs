@@ -3,6 +3,7 @@
 mod budgets;
 mod crowds;
 mod departing;
+mod follow;
 mod full_disk;
 mod keeping;
 mod limits;

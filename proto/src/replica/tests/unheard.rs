@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::{HEARD_MIN_SESSIONS, SAW_UNHEARD_MAX_WRITERS};
-use crate::record::{Instance, Record};
+use crate::record::{Instance, Record, SignedRecord};
 use crate::testing::{is_accepted, listing};
 
 const SHARD: DocName = DocName::Listing(0);

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod exchanges;
+mod follow;
 mod hostile;
 mod introductions;
 mod limits;
