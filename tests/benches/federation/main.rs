@@ -4,7 +4,7 @@
 //! cargo bench --workspace --bench federation
 //! ```
 //!
-//! `FINGERPOST_BENCH` names the parts wanted (`join,edits,resync,hold,kill,floor`, all by default), `FINGERPOST_BENCH_ORGS`
+//! `FINGERPOST_BENCH` names the parts wanted (`floor,spread,join,edits,resync,hold,kill`, all by default), `FINGERPOST_BENCH_ORGS`
 //! the sizes (`1000,10000` by default), `FINGERPOST_BENCH_NODES` the numbers of nodes for edits (`8,32`). The made-up
 //! federations are filled once and kept in the target directory. Where the system allows it, all runs in a network namespace of its own, so that the bytes on
 //! loopback, with all headers, are those of the nodes alone.
@@ -26,6 +26,7 @@ mod measure;
 mod node;
 mod peers;
 mod resync;
+mod spread;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -66,7 +67,10 @@ fn run_inside() -> Option<ExitCode> {
 
 fn run() {
     let sizes = numbers("FINGERPOST_BENCH_ORGS", "1000,10000");
-    let parts = list("FINGERPOST_BENCH", "floor,join,edits,resync,hold,kill");
+    let parts = list(
+        "FINGERPOST_BENCH",
+        "floor,spread,join,edits,resync,hold,kill",
+    );
     let mut results = Vec::new();
     let mut note = |part: &str, result: Value| {
         println!("{part}: {result:#}");
@@ -74,6 +78,7 @@ fn run() {
     };
     for part in &parts {
         match part.as_str() {
+            "spread" => note(part, spread::measure()),
             "floor" => note(part, floor::measure(sizes[0].min(10_000))),
             "join" => {
                 for size in &sizes {
