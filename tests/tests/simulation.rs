@@ -2,7 +2,7 @@
 //!
 //! A fixed set of seeds runs always. `FINGERPOST_SIM_SEEDS=N` runs N more, `FINGERPOST_SIM_SEEDS=a..b` those, and
 //! `FINGERPOST_SIM_SEED=x` that one alone; `FINGERPOST_SIM_NODES=n` says how many nodes each has, and
-//! `FINGERPOST_SIM_THREADS=n` how many run at one time. A failure prints its seed and the smallest scenario that
+//! `FINGERPOST_SIM_THREADS=n` how many run at one time; with `FINGERPOST_SIM_FOLLOW=1` some nodes follow a part only. A failure prints its seed and the smallest scenario that
 //! shows it, unless `FINGERPOST_SIM_SHRINK=0`; `FINGERPOST_SIM_WATCH="board of org1…,node 3"` tells what becomes of
 //! documents and nodes.
 #![allow(clippy::panic, reason = "a test stops at what it did not expect")]
@@ -18,12 +18,23 @@ use fingerpost_tests::sim::{self, Report, Scenario};
 const SMALL: (Range<u64>, usize) = (0..60, 12);
 /// Larger ones.
 const LARGE: (Range<u64>, usize) = (0..10, 50);
+/// Those where some nodes follow a part only.
+const FOLLOWING_SMALL: (Range<u64>, usize) = (0..30, 12);
+const FOLLOWING_LARGE: (Range<u64>, usize) = (0..3, 50);
 const MORE_NODES: u64 = 50;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     let number = text.parse();
     Some(number.unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+/// What is played of a seed.
+fn how() -> Run {
+    match number("FINGERPOST_SIM_FOLLOW") {
+        None | Some(0) => sim::run,
+        Some(_) => sim::run_following,
+    }
 }
 
 /// What is asked for: ranges of seeds, each with the number of nodes.
@@ -46,8 +57,10 @@ fn asked_for() -> Vec<(Range<u64>, usize)> {
     }
 }
 
+type Run = fn(u64, usize) -> Result<Report, String>;
+
 /// Plays all seeds on several threads; answers the reports, and what failed.
-fn play(asked: &[(Range<u64>, usize)]) -> (Vec<Report>, Vec<String>) {
+fn play(asked: &[(Range<u64>, usize)], run: Run) -> (Vec<Report>, Vec<String>) {
     let runs: Vec<(u64, usize)> = asked
         .iter()
         .flat_map(|(seeds, nodes)| seeds.clone().map(|seed| (seed, *nodes)))
@@ -61,7 +74,7 @@ fn play(asked: &[(Range<u64>, usize)]) -> (Vec<Report>, Vec<String>) {
     let one = || {
         while let Some((seed, nodes)) = runs.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
             let began = Instant::now();
-            let result = sim::run(*seed, *nodes);
+            let result = run(*seed, *nodes);
             let took_s = began.elapsed().as_secs_f64();
             let mut played = played.lock().unwrap_or_else(|it| it.into_inner());
             match result {
@@ -109,7 +122,7 @@ fn told(report: &Report) -> String {
 fn all_agree_and_nothing_is_lost_once_the_network_has_healed() {
     let asked = asked_for();
     let began = Instant::now();
-    let (reports, faults) = play(&asked);
+    let (reports, faults) = play(&asked, how());
     let took_s = began.elapsed().as_secs_f64();
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let events = sum(|it| it.events);
@@ -153,6 +166,13 @@ fn all_agree_and_nothing_is_lost_once_the_network_has_healed() {
     ];
     let unmet = met.iter().position(|of| sum(*of) == 0);
     assert!(reports.len() < 50 || unmet.is_none(), "number {unmet:?}");
+}
+
+#[test]
+fn the_same_holds_where_some_follow_a_part_and_others_hide_things_from_them() {
+    let (reports, faults) = play(&[FOLLOWING_SMALL, FOLLOWING_LARGE], sim::run_following);
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    assert!(reports.iter().any(|it| it.left_out > 0));
 }
 
 #[test]

@@ -180,6 +180,12 @@ impl<S: Storage> Replica<S> {
         self.apply(writes)
     }
 
+    /// Whether the state of a record is not here because this node does not follow it.
+    pub fn is_unfollowed(&self, key: &DocKey, id: &RecordId) -> bool {
+        let mut held = self.documents.get(key).into_iter().flatten();
+        held.any(|it| it.id == *id && it.holding.is_unfollowed())
+    }
+
     /// The organisations of which some state is not here because this node does not follow it.
     pub fn unfollowed(&self) -> Vec<OrgId> {
         let is_unfollowed = |all: &[Summary]| all.iter().any(|it| it.holding.is_unfollowed());

@@ -55,6 +55,16 @@ pub struct Spared {
     record: RecordId,
 }
 
+impl Spared {
+    /// Of this record.
+    pub fn of(key: &DocKey, record: RecordId) -> Self {
+        Self {
+            document: key.to_bytes(),
+            record,
+        }
+    }
+}
+
 /// What the peer of a session follows.
 pub(super) struct Follower {
     interest: Interest,
@@ -86,11 +96,7 @@ impl Follower {
         let record = SignedRecord::from_trusted(record).ok()?;
         let key = record.get().key();
         let bytes = state.take_if(|bytes| !self.wants(replica, &key, bytes))?;
-        let spared = Spared {
-            document: key.to_bytes(),
-            record: record.id(),
-        };
-        Some((spared, bytes.len() as u64))
+        Some((Spared::of(&key, record.id()), bytes.len() as u64))
     }
 
     /// Whether the peer keeps the states of everything that is shown of an organisation.
@@ -122,18 +128,22 @@ impl Session {
     }
 
     /// Takes in what the peer follows; once in a session.
-    pub(super) fn handle_followed<E: std::error::Error>(
+    pub(super) fn handle_followed<S: Storage>(
         &mut self,
         followed: &Followed,
-    ) -> Result<(), SessionError<E>> {
+        replica: &Replica<S>,
+    ) -> Handled<S> {
         if self.follower.is_some() {
             return Err(SessionError::OutOfOrder);
         }
         let networks = self.named(&self.shared, &followed.networks);
+        // Of what a node writes for, it keeps everything: siblings have it from others as well.
+        let mut organisations: BTreeSet<OrgId> = followed.organisations.iter().copied().collect();
+        organisations.extend(replica.orgs_of_node(&self.peer)?);
         self.follower = Some(Follower {
             interest: Interest::of(&followed.areas, &followed.types),
             networks: followed.some_networks.then_some(networks),
-            organisations: followed.organisations.iter().copied().collect(),
+            organisations,
         });
         Ok(())
     }

@@ -236,9 +236,11 @@ impl Session {
             (Phase::Exchange(_), Frame::Items { .. }) => {
                 self.handle_items(now_s, incoming.checked, replica)
             }
-            (Phase::Between, Frame::Follow { followed }) => self.handle_followed(&followed),
+            (Phase::Between, Frame::Follow { followed }) => {
+                self.handle_followed(&followed, replica)
+            }
             (Phase::Exchange(Scope::Rest), Frame::Follow { followed }) if self.initiator => {
-                self.handle_followed(&followed)
+                self.handle_followed(&followed, replica)
             }
             (Phase::Exchange(Scope::Rest), Frame::Spared { records }) => {
                 self.handle_spared(&records, replica)

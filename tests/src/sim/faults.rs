@@ -1,6 +1,7 @@
 //! What befalls nodes and the network between them.
 
 use fingerpost_proto::certificate::Revocation;
+use fingerpost_proto::interest::Follows;
 use fingerpost_proto::record::{Record, SignedRecord};
 use fingerpost_proto::replica::{Item, Replica};
 use fingerpost_proto::storage::{Batch, Storage, Table};
@@ -239,6 +240,14 @@ impl World {
         })
     }
 
+    fn follow_everything(&mut self, node: usize) {
+        let replica = &mut self.nodes[node].replica;
+        replica
+            .set_follows(Follows::default())
+            .expect("there is room");
+        while replica.apply_follows(5).expect("there is room") {}
+    }
+
     /// The network heals, clocks are put right, and so much time passes that nothing is dated ahead any more.
     pub(super) fn heal(&mut self) {
         self.healing = true;
@@ -254,6 +263,10 @@ impl World {
             it.full = false;
             self.set_full(node);
             self.restart(node);
+            // Half of those who follow a part want everything from now on.
+            if self.scenario.is_follower(node) && node.is_multiple_of(2) {
+                self.follow_everything(node);
+            }
         }
     }
 }

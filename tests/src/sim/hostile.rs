@@ -13,7 +13,7 @@ use fingerpost_proto::record::{FORMAT, Hash, Instance, Record, SignedRecord, Wri
 use fingerpost_proto::replica::{Contained, Item};
 use fingerpost_proto::signed::{Carry, Signed};
 use fingerpost_proto::storage::Batch;
-use fingerpost_proto::sync::{Frame, SaltedId};
+use fingerpost_proto::sync::{Frame, SaltedId, Spared};
 
 use super::orgs::delegate;
 use super::plan::Attack;
@@ -66,6 +66,16 @@ fn item(record: &SignedRecord, delegation: &Signed<Delegation>, state: &[u8]) ->
         delegation: Some(delegation.to_bytes()),
         state: Some(state.to_vec()),
     }
+}
+
+/// Takes the state out of an item, and says which it was.
+fn hide(item: &mut Item) -> Option<Spared> {
+    let Item::Record { record, state, .. } = item else {
+        return None;
+    };
+    let record = SignedRecord::from_trusted(record).ok()?;
+    state.take()?;
+    Some(Spared::of(&record.get().key(), record.id()))
 }
 
 /// A board that says something nobody else says.
@@ -516,6 +526,12 @@ impl World {
                     }
                 }
                 Frame::Items { items }
+            }
+            // Whoever follows a part is told that it would not want what is hidden from it.
+            (6..12, Frame::Items { mut items }) if self.scenario.followers_per_mille > 0 => {
+                let records = items.iter_mut().filter_map(hide).collect();
+                let spared = Frame::Spared { records };
+                return vec![Frame::Items { items }.to_bytes(), spared.to_bytes()];
             }
             (0..2, Frame::Reconcile { .. }) => Frame::Reconcile {
                 message: self.random.bytes::<48>().to_vec(),

@@ -1,6 +1,6 @@
 //! What must hold throughout, and what once the network has healed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use fingerpost_proto::certificate::Sealed;
 use fingerpost_proto::ids::{DocKey, NodeId, OrgId, RecordId};
@@ -21,9 +21,9 @@ const IN_SYNC_MAX_FRAMES: u64 = 24;
 /// A scope of fewer than 32 items is compared by its ids, of 32 bytes each, both ways.
 const IN_SYNC_MAX_BYTES: u64 = 3 * 2 * 32 * 32 + 2 * 1024;
 
-type Check = Result<(), Failure>;
+pub(super) type Check = Result<(), Failure>;
 
-fn fault<T>(kind: Kind, what: impl Into<String>) -> Result<T, Failure> {
+pub(super) fn fault<T>(kind: Kind, what: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::new(kind, what))
 }
 
@@ -219,39 +219,6 @@ impl World {
         self.siblings_agree(&honest, &held)
     }
 
-    /// Whether the states that a node lacks are held by no honest node: the disk of their writer was thrown away
-    /// before it could tell, or the writer keeps them to itself.
-    fn states_are_gone(&self, honest: &[usize]) -> Check {
-        let stores = |node: &usize| self.nodes[*node].replica.storage().entries(Table::States);
-        let mut somewhere: Option<HashSet<&[u8]>> = None;
-        for node in honest.iter().copied() {
-            let replica = &self.nodes[node].replica;
-            if !self.orgs[self.nodes[node].org].takes_part || replica.counts().1 == 0 {
-                continue;
-            }
-            let held = somewhere.get_or_insert_with(|| {
-                let all = honest.iter().flat_map(stores);
-                all.map(|(key, _)| key).collect()
-            });
-            for key in replica
-                .organisations()
-                .iter()
-                .flat_map(|org| replica.documents_of(org))
-            {
-                let lacks = |id: &RecordId| {
-                    let at = [key.to_bytes().as_slice(), id.as_bytes()].concat();
-                    let state = replica.storage().get(Table::States, &at);
-                    held.contains(at.as_slice()) && state.is_ok_and(|state| state.is_none())
-                };
-                if replica.record_ids(&key).iter().any(lacks) {
-                    let what = format!("node {node} lacks a state of {key}");
-                    return fault(Kind::Agreement, what);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// What all nodes take an organisation's epoch to be, and the one that it left; with a star its own nodes.
     fn standings_of(&self, org: usize) -> String {
         let id = self.orgs[org].id();
@@ -424,6 +391,7 @@ impl World {
             self.limits_hold(node)?;
             self.store_is_true(node)?;
             self.nothing_unauthorised(node)?;
+            self.report.left_out += self.nodes[node].replica.unfollowed().len() as u64;
         }
         self.nothing_lost(&honest)?;
         self.in_sync_costs_little(&honest)?;
@@ -503,7 +471,8 @@ impl World {
     /// Every edit that was acknowledged is in what everybody holds, unless its organisation has left; and what was
     /// taken out is in nobody's.
     fn nothing_lost(&self, honest: &[usize]) -> Check {
-        let taking_part = |node: &&usize| self.orgs[self.nodes[**node].org].takes_part;
+        let taking_part =
+            |node: &&usize| self.orgs[self.nodes[**node].org].takes_part && self.keeps_all(**node);
         let Some(one) = honest.iter().find(taking_part).copied() else {
             return Ok(());
         };
@@ -549,7 +518,7 @@ impl World {
         let taking_part: Vec<usize> = honest
             .iter()
             .copied()
-            .filter(|node| self.orgs[self.nodes[*node].org].takes_part)
+            .filter(|node| self.orgs[self.nodes[*node].org].takes_part && self.keeps_all(*node))
             .collect();
         for _ in 0..3 {
             let ends = [0; 2].map(|_| self.random.pick(&taking_part).copied().unwrap_or(0));

@@ -20,6 +20,7 @@ mod checks;
 mod faults;
 mod hostile;
 mod invariants;
+mod left_out;
 pub mod membership;
 mod orgs;
 mod own;
@@ -62,13 +63,26 @@ pub fn play(scenario: &Scenario) -> Result<Report, Failure> {
 /// # Errors
 /// What did not hold, in words, with the seed to run again and the smallest scenario that shows it.
 pub fn run(seed: u64, nodes: usize) -> Result<Report, String> {
-    let scenario = Scenario::of(seed, nodes);
+    run_scenario(Scenario::of(seed, nodes), nodes, "")
+}
+
+/// The same where some nodes follow a part only.
+///
+/// # Errors
+/// The same.
+pub fn run_following(seed: u64, nodes: usize) -> Result<Report, String> {
+    let scenario = Scenario::of(seed, nodes).following();
+    run_scenario(scenario, nodes, "FINGERPOST_SIM_FOLLOW=1 ")
+}
+
+fn run_scenario(scenario: Scenario, nodes: usize, how: &str) -> Result<Report, String> {
+    let seed = scenario.seed;
     let failure = match play(&scenario) {
         Ok(report) => return Ok(report),
         Err(failure) => failure,
     };
     let again = format!(
-        "{failure}\nrun it again: FINGERPOST_SIM_SEED={seed} FINGERPOST_SIM_NODES={nodes} cargo test -p fingerpost-tests --test simulation"
+        "{failure}\nrun it again: {how}FINGERPOST_SIM_SEED={seed} FINGERPOST_SIM_NODES={nodes} cargo test -p fingerpost-tests --test simulation"
     );
     // Shrinking plays a scenario over and over; a large one would take hours.
     let shrinks = std::env::var("FINGERPOST_SIM_SHRINK").map_or(nodes <= 100, |it| it != "0");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fingerpost_proto::card::{Card, Membership};
 use fingerpost_proto::certificate::{Delegated, Delegation, FORMAT, Revocation, Role, Vouch};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
+use fingerpost_proto::interest::Follows;
 use fingerpost_proto::keys::SecretKey;
 use fingerpost_proto::record::Instance;
 use fingerpost_proto::replica::{Checked, Contained, Item, Outcome, Replica};
@@ -13,6 +14,7 @@ use fingerpost_proto::storage::{Batch, Storage};
 use fingerpost_proto::ticket::Ticket;
 
 use super::Random;
+use super::own::FOLLOWED;
 use super::plan::OrgPlan;
 use super::store::CrashStorage;
 use super::world::{Acknowledged, EPOCH_S, Event, Node, World};
@@ -47,6 +49,14 @@ fn key(seed: u64, kind: u64, number: u64) -> SecretKey {
 /// The root key of an organisation: the same whatever else is in the scenario.
 pub(super) fn root_key(seed: u64, org: usize) -> SecretKey {
     key(seed, 1, org as u64)
+}
+
+/// What followers follow.
+fn followed() -> Follows {
+    Follows {
+        areas: [FOLLOWED.to_owned()].into(),
+        ..Follows::default()
+    }
 }
 
 /// Says that a node may write for an organisation.
@@ -161,6 +171,10 @@ impl World {
         replica
             .learn_delegation(EPOCH_S, &delegation)
             .expect("there is room");
+        if self.scenario.is_follower(self.nodes.len()) {
+            let follows = followed();
+            replica.set_follows(follows).expect("there is room");
+        }
         replica.storage_mut().flush().expect("there is room");
         let off_s = self.random.below(2 * self.weather.clock_off_max_s + 1);
         self.nodes.push(Node {

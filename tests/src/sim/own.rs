@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use fingerpost_proto::board::BoardState;
 use fingerpost_proto::ids::{DocKey, DocName, RecordId};
+use fingerpost_proto::listing::model::ServiceArea;
 use fingerpost_proto::listing::{Organization, Service, ShardState};
 use fingerpost_proto::record::SignedRecord;
 use fingerpost_proto::replica::{Change, Contained, Replica};
@@ -49,7 +50,8 @@ impl OwnDoc {
         serde_json::to_vec(self).expect("sets of numbers are JSON")
     }
 
-    fn state(&self, name: DocName) -> Vec<u8> {
+    /// `has_areas` says whether each service names one.
+    fn state(&self, name: DocName, has_areas: bool) -> Vec<u8> {
         let state = match name {
             DocName::Listing(shard) => {
                 let mut state = ShardState::empty(shard);
@@ -64,6 +66,7 @@ impl OwnDoc {
                     state.services.insert(Service {
                         id: word(item),
                         name: "A service".into(),
+                        service_areas: area(item).filter(|_| has_areas).into_iter().collect(),
                         ..Service::default()
                     });
                 }
@@ -78,6 +81,23 @@ impl OwnDoc {
         };
         state.expect("within the limits")
     }
+}
+
+/// The area that followers follow.
+pub(super) const FOLLOWED: &str = "Lambeth";
+
+/// In which area an item is; one in seven says nothing of it.
+fn area(item: u32) -> Option<ServiceArea> {
+    let name = match item % 7 {
+        0 => return None,
+        1..3 => FOLLOWED,
+        _ => "Trafford",
+    };
+    Some(ServiceArea {
+        id: "area".into(),
+        name: Some(name.into()),
+        ..ServiceArea::default()
+    })
 }
 
 /// How an item stands in a state.
@@ -132,7 +152,8 @@ impl World {
     ) -> Option<SignedRecord> {
         let mut also = Batch::default();
         also.put(Table::Own, key.to_bytes(), own.to_bytes());
-        let state = own.state(key.name);
+        let has_areas = self.scenario.followers_per_mille > 0;
+        let state = own.state(key.name, has_areas);
         let sealed = Some(own.to_bytes());
         self.publish(node, key, state, Contained::These(contains), sealed, also)
     }

@@ -135,10 +135,13 @@ pub struct Scenario {
     pub weather: Weather,
     /// Mean time between two sync sessions that a node begins, in virtual milliseconds.
     pub sync_every_ms: u64,
+    /// Of 1,000 nodes, how many follow a part of what there is. While some do, listings name areas.
+    pub followers_per_mille: u64,
     /// What happens, in the order of time.
     pub acts: Vec<Timed>,
 }
 
+const FOLLOWERS_PER_MILLE: u64 = 400;
 /// How long people work and things go wrong, in virtual milliseconds.
 const BUSY_MS: u64 = 120_000;
 
@@ -198,8 +201,24 @@ impl Scenario {
             orgs,
             weather,
             sync_every_ms,
+            followers_per_mille: 0,
             acts,
         }
+    }
+
+    /// The same where some nodes follow a part only.
+    #[must_use]
+    pub fn following(self) -> Self {
+        Self {
+            followers_per_mille: FOLLOWERS_PER_MILLE,
+            ..self
+        }
+    }
+
+    /// Whether a node follows a part only.
+    pub(super) fn is_follower(&self, node: usize) -> bool {
+        let mut random = Random::new(self.seed ^ ((node as u64) << 32) ^ 0x464f_4c4c_4f57);
+        random.chance(self.followers_per_mille)
     }
 }
 

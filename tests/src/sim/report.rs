@@ -65,6 +65,8 @@ pub struct Report {
     pub attacks: u64,
     /// Items that honest nodes refused.
     pub refused_items: u64,
+    /// Organisations of which the nodes at the end leave something out, since they do not follow it.
+    pub left_out: u64,
     /// Virtual time that the healed network needed to agree, in milliseconds.
     pub settled_in_ms: u64,
 }

@@ -110,6 +110,19 @@ fn an_owner_does_not_count_a_node_that_does_not_follow_it() {
 }
 
 #[test]
+fn a_machine_gets_all_of_its_own_organisation_from_whomever() {
+    let (federation, full) = two_boroughs(5);
+    let own = federation.members[1].org();
+    let own_listing = federation.members[1].doc(DocName::Listing(0));
+    let mut laptop = federation.holding_card(&federation.members[1]);
+    laptop.set_follows(following(&["Lambeth"])).unwrap();
+    assert!(laptop.own().contains(&own));
+    let ([laptop, _], _) = sync(laptop, full);
+    assert!(laptop.replica.shown(&own_listing).unwrap().is_some());
+    assert_eq!(shown(&laptop.replica, &federation), 2);
+}
+
+#[test]
 fn what_is_followed_is_told_once_and_where_it_belongs() {
     let (federation, full) = two_boroughs(3);
     let [mut one, mut two] = pair(
