@@ -32,15 +32,33 @@ pub fn to_vec<T: Encode<()>>(value: &T) -> Vec<u8> {
 
 /// Decodes one value that fills `bytes` and is in deterministic form.
 pub fn from_slice<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Result<T, CborError> {
+    let value: T = decode(bytes)?.0;
+    if to_vec(&value) != bytes {
+        return Err(CborError::NotDeterministic);
+    }
+    Ok(value)
+}
+
+/// Decodes one value that fills `bytes`, which this node has written itself and kept: whether they are in deterministic
+/// form is not asked once more, for that takes as long as all else. Anything from elsewhere goes through [`from_slice`].
+///
+/// # Errors
+/// [`CborError::Malformed`], [`CborError::TooMany`].
+pub fn from_kept<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, CborError> {
+    match decode(bytes)? {
+        (value, read) if read == bytes.len() => Ok(value),
+        _ => Err(CborError::Malformed),
+    }
+}
+
+/// A value, and how many bytes it takes.
+fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<(T, usize), CborError> {
     let mut decoder = Decoder::new(bytes);
     let value: T = decoder.decode().map_err(|error| match error.is_custom() {
         true => CborError::TooMany,
         false => CborError::Malformed,
     })?;
-    if to_vec(&value) != bytes {
-        return Err(CborError::NotDeterministic);
-    }
-    Ok(value)
+    Ok((value, decoder.position()))
 }
 
 /// Why [`at_most`] decodes no further; the only error of ours that minicbor carries as such.
@@ -100,6 +118,23 @@ mod tests {
         assert_eq!(from_slice::<Few>(&million), Err(CborError::TooMany));
         let endless = [0x81, 0x9f, 1, 0xff];
         assert_eq!(from_slice::<Few>(&endless), Err(CborError::Malformed));
+    }
+
+    #[test]
+    fn what_was_kept_is_read_whole_or_not_at_all() {
+        let kept = to_vec(&Pair { a: 1, b: Some(2) });
+        assert_eq!(from_kept::<Pair>(&kept), Ok(Pair { a: 1, b: Some(2) }));
+        let cut = kept.split_last().map(|(_, rest)| rest).unwrap_or_default();
+        let longer = [kept.as_slice(), &[0]].concat();
+        for bad in [cut, &longer, &[]] {
+            assert_eq!(
+                from_kept::<Pair>(bad),
+                Err(CborError::Malformed),
+                "{bad:x?}"
+            );
+        }
+        // Another way to write 1.
+        assert!(from_kept::<Pair>(&[0x82, 0x18, 1, 2]).is_ok());
     }
 
     #[test]

@@ -82,6 +82,24 @@ impl<T: Statement> Signed<T> {
         if bytes.len() > T::MAX_BYTES {
             return Err(SignedError::TooLarge);
         }
+        let Carried { payload, signature } = cbor::from_kept(bytes)?;
+        let statement = cbor::from_kept(&payload)?;
+        Ok(Self {
+            statement,
+            payload,
+            signature,
+        })
+    }
+
+    /// Decodes what comes from elsewhere without checking the signature: what it claims, to see whether a check is worth
+    /// while. Nothing of it may be believed.
+    ///
+    /// # Errors
+    /// [`SignedError::TooLarge`] before anything is parsed; [`SignedError::Malformed`].
+    pub fn claimed(bytes: &[u8]) -> Result<Self, SignedError> {
+        if bytes.len() > T::MAX_BYTES {
+            return Err(SignedError::TooLarge);
+        }
         let Carried { payload, signature } = cbor::from_slice(bytes)?;
         let statement = cbor::from_slice(&payload)?;
         Ok(Self {
@@ -96,7 +114,7 @@ impl<T: Statement> Signed<T> {
     /// # Errors
     /// Any [`SignedError`].
     pub fn verified(bytes: &[u8]) -> Result<Self, SignedError> {
-        let signed = Self::from_trusted(bytes)?;
+        let signed = Self::claimed(bytes)?;
         verify(
             T::DOMAIN,
             signed.statement.signer(),
@@ -167,7 +185,7 @@ impl<T: Statement> Carry<T> {
     /// # Errors
     /// [`SignedError::TooLarge`], [`SignedError::Malformed`].
     pub fn claimed(&self) -> Result<T, SignedError> {
-        Ok(Signed::from_trusted(&self.bytes()?)?.statement)
+        Ok(Signed::claimed(&self.bytes()?)?.statement)
     }
 
     fn bytes(&self) -> Result<Vec<u8>, SignedError> {

@@ -28,7 +28,7 @@ pub(super) struct Delegations(Vec<Signed<Delegation>>);
 
 impl Delegations {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let Stored(all) = cbor::from_slice(bytes).ok()?;
+        let Stored(all) = cbor::from_kept(bytes).ok()?;
         let all = all.iter().map(|bytes| Signed::from_trusted(bytes).ok());
         Some(Self(all.collect::<Option<_>>()?))
     }

@@ -108,7 +108,7 @@ impl Entry {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let stored: StoredEntry = cbor::from_slice(bytes).ok()?;
+        let stored: StoredEntry = cbor::from_kept(bytes).ok()?;
         let current = stored.current.into_iter().map(Kept::decode);
         let fallback = match stored.fallback {
             Some(held) => Some(Kept::decode(held)?),

@@ -176,7 +176,7 @@ impl<S: Storage> Replica<S> {
             self.storage
                 .scan(Table::Standings, id.as_bytes(), &mut |key, value| {
                     let read = org_of_key(key).and_then(|org| {
-                        network.set_standing(org, Some(cbor::from_slice::<Standing>(value).ok()?));
+                        network.set_standing(org, Some(cbor::from_kept::<Standing>(value).ok()?));
                         Some(())
                     });
                     sound &= read.is_some();
@@ -219,14 +219,15 @@ impl<S: Storage> Replica<S> {
     }
 
     fn load_documents(&mut self) -> Result<(), ReplicaError<S::Error>> {
-        let documents = &mut self.documents;
+        // In the order of the keys, from which a map is made at once.
+        let mut documents = Vec::new();
         let mut sound = true;
         let mut written = Vec::new();
         self.storage
             .scan(Table::Documents, &[], &mut |key, value| {
                 match (DocKey::from_bytes(key), Entry::decode(value)) {
                     (Some(key), Some(entry)) => {
-                        documents.insert(key, summaries(&entry));
+                        documents.push((key, summaries(&entry)));
                         if entry.names(&self.node) {
                             written.push((key, entry));
                         }
@@ -236,6 +237,7 @@ impl<S: Storage> Replica<S> {
                 sound
             })?;
         damaged_unless(sound, Table::Documents)?;
+        self.documents = documents.into_iter().collect();
         for (key, entry) in written {
             self.note_behind(&key, &entry)?;
         }

@@ -51,7 +51,7 @@ impl StoredProof {
 
 /// Reads a departure from its stored form, which this node checked before it stored it.
 pub(super) fn stored_departure(bytes: &[u8]) -> Option<Signed<Departure>> {
-    match cbor::from_slice(bytes).ok()? {
+    match cbor::from_kept(bytes).ok()? {
         Item::Departure { departure, .. } => Signed::from_trusted(&departure).ok(),
         _ => None,
     }

@@ -264,7 +264,7 @@ impl Session {
             }
         }
         for bytes in &delegations {
-            let claimed = Signed::<Delegation>::from_trusted(bytes);
+            let claimed = Signed::<Delegation>::claimed(bytes);
             if claimed.is_ok_and(|claimed| claimed.get().node == self.peer)
                 && let Ok(delegation) = Signed::verified(bytes)
             {

@@ -10,7 +10,7 @@ use fingerpost_proto::replica::Item;
 use serde_json::{Value, json};
 
 use crate::fill;
-use crate::measure::{anonymous_mb, cpu_s, peak_mb, wire_bytes};
+use crate::measure::{cpu_s, disk_bytes, peak_mb, wire_bytes};
 use crate::node::Ask;
 use crate::peers::{Peer, join};
 
@@ -23,6 +23,8 @@ fn count_pause(size: u32) -> Duration {
 
 /// Up to so many organisations git does the same.
 const GIT_MAX_ORGS: u32 = 20_000;
+/// The area that somebody follows who does not follow everything.
+const FOLLOWED: &str = "Lambeth";
 /// How often the nodes are killed.
 const KILLS: u64 = 20;
 const COMPRESSION_LEVEL: i32 = 3;
@@ -61,7 +63,7 @@ pub(crate) fn measure(size: u32) -> Value {
         "wire_mb": wire as f64 / 1e6,
         "cpu_s": {"full": cpu.0, "empty": cpu.1},
         "peak_mb": {"full": peak_mb(full.pid()), "empty": peak_mb(empty.pid())},
-        "anonymous_mb": {"full": anonymous_mb(full.pid()), "empty": anonymous_mb(empty.pid())},
+        "peak_without_files_mb": {"empty": empty.anonymous_peak_mb},
     });
     full.stop();
     empty.stop();
@@ -70,6 +72,47 @@ pub(crate) fn measure(size: u32) -> Value {
         result["git"] = git(dir.path(), size);
     }
     result
+}
+
+/// A cold join of a node that follows one area only.
+pub(crate) fn measure_following(size: u32) -> Value {
+    let dir = tempfile::tempdir().unwrap();
+    let mut full = Peer::start(&fill::home(dir.path(), size), 3_600);
+    settled(&mut full);
+    let documents = full.count(&Ask::Held);
+    let home = dir.path().join("empty");
+    let mut empty = Peer::start(&home, 1);
+    empty.ask(&Ask::Follow(FOLLOWED.to_owned()));
+    let cpu_before = (cpu_s(full.pid()), cpu_s(empty.pid()));
+    let (begun, wire) = (Instant::now(), wire_bytes());
+    join(&mut full, &mut empty, "Newcomer");
+    empty.reach(&Ask::Held, documents, POLL);
+    while empty.count(&Ask::Lacking) > 0 {
+        std::thread::sleep(count_pause(size));
+    }
+    let stored_s = begun.elapsed().as_secs_f64();
+    let wire = wire_bytes() - wire;
+    empty.ask(&Ask::Joined);
+    let cpu = (
+        cpu_s(full.pid()) - cpu_before.0,
+        cpu_s(empty.pid()) - cpu_before.1,
+    );
+    let services = empty.count(&Ask::Services(None));
+    let peak = (peak_mb(full.pid()), peak_mb(empty.pid()));
+    full.stop();
+    empty.stop();
+    let kb = |part: &str| disk_bytes(&home.join(part)) as f64 / 1e3 / f64::from(size);
+    json!({
+        "organisations": size,
+        "follows": FOLLOWED,
+        "documents": documents,
+        "services": services,
+        "stored_s": stored_s,
+        "wire_mb": wire as f64 / 1e6,
+        "cpu_s": {"full": cpu.0, "empty": cpu.1},
+        "peak_mb": {"full": peak.0, "empty": peak.1},
+        "disk_kb_an_organisation": {"store": kb("store"), "index": kb("index")},
+    })
 }
 
 /// A cold join during which both sides are killed in turn.

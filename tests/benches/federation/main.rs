@@ -4,7 +4,7 @@
 //! cargo bench --workspace --bench federation
 //! ```
 //!
-//! `FINGERPOST_BENCH` names the parts wanted (`floor,spread,join,edits,resync,hold,kill`, all by default), `FINGERPOST_BENCH_ORGS`
+//! `FINGERPOST_BENCH` names the parts wanted (`floor,spread,join,follow,edits,resync,hold,kill`, all by default), `FINGERPOST_BENCH_ORGS`
 //! the sizes (`1000,10000` by default), `FINGERPOST_BENCH_NODES` the numbers of nodes for edits (`8,32`). The made-up
 //! federations are filled once and kept in the target directory. Where the system allows it, all runs in a network namespace of its own, so that the bytes on
 //! loopback, with all headers, are those of the nodes alone.
@@ -69,7 +69,7 @@ fn run() {
     let sizes = numbers("FINGERPOST_BENCH_ORGS", "1000,10000");
     let parts = list(
         "FINGERPOST_BENCH",
-        "floor,spread,join,edits,resync,hold,kill",
+        "floor,spread,join,follow,edits,resync,hold,kill",
     );
     let mut results = Vec::new();
     let mut note = |part: &str, result: Value| {
@@ -83,6 +83,11 @@ fn run() {
             "join" => {
                 for size in &sizes {
                     note(part, join::measure(*size));
+                }
+            }
+            "follow" => {
+                for size in &sizes {
+                    note(part, join::measure_following(*size));
                 }
             }
             "edits" => {

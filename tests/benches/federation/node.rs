@@ -9,7 +9,7 @@ use fingerpost_daemon::keys::Keys;
 use fingerpost_daemon::node::{By, Node};
 use fingerpost_daemon::run::Running;
 use fingerpost_daemon::search::{Kind, Query};
-use fingerpost_proto::api::{CreateOrg, Fields, Found, Invite};
+use fingerpost_proto::api::{CreateOrg, Fields, Follow, Found, Invite};
 use fingerpost_proto::ids::OrgId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,6 +26,10 @@ pub(crate) enum Ask {
     Invite,
     /// Join with a ticket, and answer at once; how it went is told by [`Ask::Joined`].
     Join(String),
+    /// Follow one area only.
+    Follow(String),
+    /// How many states are lacking.
+    Lacking,
     /// Wait until it has joined.
     Joined,
     /// Add a service with this name.
@@ -104,6 +108,15 @@ impl Asked {
                 }));
                 Value::Null
             }
+            Ask::Follow(area) => {
+                let follow = Follow {
+                    areas: vec![area],
+                    ..Follow::default()
+                };
+                node.follow(&follow).unwrap();
+                Value::Null
+            }
+            Ask::Lacking => json!(node.status().unwrap().lacking.states),
             Ask::Joined => {
                 if let Some(joining) = self.joining.take() {
                     self.runtime.block_on(joining).unwrap();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use fingerpost_config::Home;
 use serde_json::Value;
 
+use crate::measure::anonymous_mb;
 use crate::node::Ask;
 
 /// How long anything may take before the benchmark gives up.
@@ -36,6 +37,8 @@ pub(crate) struct Peer {
     from: BufReader<ChildStdout>,
     /// How long it took from its start until it could be asked.
     pub(crate) start_s: f64,
+    /// The most memory for itself, files not counted, that was seen while something was waited for.
+    pub(crate) anonymous_peak_mb: f64,
 }
 
 impl Peer {
@@ -59,6 +62,7 @@ impl Peer {
             to,
             from,
             start_s: 0.0,
+            anonymous_peak_mb: 0.0,
         };
         peer.read();
         peer.start_s = begun.elapsed().as_secs_f64();
@@ -98,6 +102,7 @@ impl Peer {
         let end = Instant::now() + PATIENCE;
         while self.count(ask) < wanted {
             assert!(Instant::now() < end, "{ask:?} never came to {wanted}");
+            self.anonymous_peak_mb = self.anonymous_peak_mb.max(anonymous_mb(self.pid()));
             std::thread::sleep(pause);
         }
     }
