@@ -27,6 +27,8 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    share_memory();
     if args.merge_worker {
         return fingerpost_daemon::merge::worker_main();
     }
@@ -50,6 +52,23 @@ fn main() -> ExitCode {
             complain(&error.to_string());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Begins this program once more, as the same process, with one pool of memory for all its threads. By itself the system's
+/// library keeps for each thread what that once used: a third more in all, for nothing that could be measured. It reads this
+/// at the start of a program only. If it cannot be begun once more, or somebody has set it otherwise, it goes on as it is.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn share_memory() {
+    use std::os::unix::process::CommandExt;
+    const SETTING: &str = "MALLOC_ARENA_MAX";
+    if std::env::var_os(SETTING).is_some() {
+        return;
+    }
+    let mut args = std::env::args_os();
+    if let (Some(name), Ok(program)) = (args.next(), std::env::current_exe()) {
+        let mut again = std::process::Command::new(program);
+        again.arg0(name).args(args).env(SETTING, "1").exec();
     }
 }
 

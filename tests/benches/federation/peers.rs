@@ -50,6 +50,8 @@ impl Peer {
             .arg(home)
             .arg(port(home).to_string())
             .arg(interval_s.to_string())
+            // As the daemon does with itself.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
