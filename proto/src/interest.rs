@@ -12,8 +12,8 @@ use crate::board::BoardState;
 use crate::filter::{Filter, SoughtArea, Verdict};
 use crate::ids::{NetworkId, OrgId};
 use crate::limits;
-use crate::listing::facts::{Aspect, Facts, PARENT_FIELD};
-use crate::listing::{Service, ShardState};
+use crate::listing::ShardState;
+use crate::listing::facts::{Aspect, Facts, parent_of};
 use crate::replica::State;
 use crate::vocabulary::Vocabulary;
 
@@ -74,11 +74,6 @@ impl Follows {
     }
 }
 
-/// The id of the service of which this one is a strand.
-fn parent_of(service: &Service) -> Option<&str> {
-    service.extra.get(PARENT_FIELD)?.as_str()
-}
-
 /// Which states are of use, by what they say: areas and types, ready to be compared.
 #[derive(Debug, Clone, Default)]
 pub struct Interest {
@@ -126,9 +121,14 @@ impl Interest {
             })
     }
 
+    /// What answers others is of use wherever its writer is.
     fn wants_board(&self, board: &BoardState) -> bool {
+        let answers_others =
+            !board.replies.is_empty() || !board.signatures.is_empty() || !board.reports.is_empty();
         let mut notices = board.notices.iter().peekable();
-        notices.peek().is_none() || notices.any(|notice| self.fits(&Facts::of_notice(notice)))
+        answers_others
+            || notices.peek().is_none()
+            || notices.any(|notice| self.fits(&Facts::of_notice(notice)))
     }
 
     fn fits(&self, facts: &Facts) -> bool {
@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use crate::cbor;
     use crate::ids::DocName;
+    use crate::listing::facts::PARENT_FIELD;
 
     fn listing(services: &str) -> State {
         let state = format!(r#"{{"format":1,"kind":"listing","shard":1,"services":[{services}]}}"#);
@@ -209,15 +210,24 @@ mod tests {
 
     #[test]
     fn boards_are_judged_by_their_notices() {
-        let board = |area: &str| {
+        let board = |area: &str, more: &str| {
             let text = format!(
-                r#"{{"format":1,"kind":"board","notices":[{{"id":"n","kind":"need","title":"Sofa","areas":["{area}"],"expires":"2027-01-01"}}]}}"#
+                r#"{{"format":1,"kind":"board","notices":[{{"id":"n","kind":"need","title":"Sofa","areas":["{area}"],"expires":"2027-01-01"}}]{more}}}"#
             );
             State::parse(DocName::Board, text.as_bytes()).unwrap()
         };
-        assert!(of_areas(&["Lambeth"]).wants(&board("Lambeth")));
-        assert!(!of_areas(&["Lambeth"]).wants(&board("Trafford")));
-        assert!(of_areas(&[]).wants(&board("Trafford")));
+        let lambeth = of_areas(&["Lambeth"]);
+        assert!(lambeth.wants(&board("Lambeth", "")));
+        assert!(!lambeth.wants(&board("Trafford", "")));
+        assert!(of_areas(&[]).wants(&board("Trafford", "")));
+        let org = OrgId::from_bytes([1; 32]);
+        let reply = format!(
+            r#","replies":[{{"id":"r","organisation":"{org}","notice":"m","text":"We have one."}}]"#
+        );
+        assert!(
+            lambeth.wants(&board("Trafford", &reply)),
+            "it answers somebody"
+        );
     }
 
     #[test]

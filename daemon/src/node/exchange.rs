@@ -8,9 +8,8 @@ use fingerpost_proto::api::{
 use fingerpost_proto::filter::{Filter, SoughtArea};
 use fingerpost_proto::ids::{DocKey, DocName, OrgId};
 use fingerpost_proto::listing::duplicates::{Subject, pairs};
-use fingerpost_proto::listing::facts::{Facts, PARENT_FIELD};
+use fingerpost_proto::listing::facts::{Facts, parent_of};
 use fingerpost_proto::listing::{Listing, Service, ShardState};
-use serde_json::Value;
 
 use super::listing::shard_of;
 use super::names::{card_of, org_ref};
@@ -65,7 +64,7 @@ impl Node {
             filled += bytes;
             let services = std::mem::take(&mut exported.listing.services);
             let is_within = |service: &Service| {
-                let parent = service.extra.get(PARENT_FIELD).and_then(Value::as_str);
+                let parent = parent_of(service);
                 let parent = parent.and_then(|id| services.get(id));
                 area.as_ref().is_none_or(|area| area.has(service, parent))
             };

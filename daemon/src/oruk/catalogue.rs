@@ -10,10 +10,9 @@ use std::sync::Arc;
 use fingerpost_proto::board::BoardState;
 use fingerpost_proto::geography::{self, Point};
 use fingerpost_proto::ids::{DocKey, DocName};
-use fingerpost_proto::listing::facts::{Facts, PARENT_FIELD};
+use fingerpost_proto::listing::facts::{Facts, parent_of};
 use fingerpost_proto::listing::model::{Attribute, Location, TaxonomyTerm};
 use fingerpost_proto::listing::{Entities, Service, ShardState};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::times::seconds;
@@ -117,7 +116,7 @@ impl Catalogue {
             self.note_terms(&mut rows, &organization.attributes);
         }
         for service in &shard.services {
-            let parent = service.extra.get(PARENT_FIELD).and_then(Value::as_str);
+            let parent = parent_of(service);
             let parent = parent.and_then(|id| shard.services.get(id).or_else(|| elsewhere.get(id)));
             let row = self.service_row(service, parent, issued_at_s);
             self.note_terms(&mut rows, &service.attributes);

@@ -2,7 +2,7 @@
 
 use fingerpost_proto::board::{BoardState, Notice};
 use fingerpost_proto::ids::DocName;
-use fingerpost_proto::listing::facts::{Facts, PARENT_FIELD};
+use fingerpost_proto::listing::facts::{Facts, PARENT_FIELD, parent_of};
 use fingerpost_proto::listing::model::{Address, Attribute, Location, ServiceArea};
 use fingerpost_proto::listing::{Entities, Organization, Service, ShardState};
 use serde_json::Value;
@@ -50,11 +50,6 @@ pub fn entries_with(
         service_entry(service, parent.as_ref(), blank())
     });
     organisation.chain(services).collect()
-}
-
-/// The id of the service of which this one is a strand.
-fn parent_of(service: &Service) -> Option<&str> {
-    service.extra.get(PARENT_FIELD).and_then(Value::as_str)
 }
 
 /// The ids of services that strands of this shard belong to and that stand in another.

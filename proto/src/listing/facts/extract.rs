@@ -26,6 +26,12 @@ const TERM_FIELDS: [(&str, Aspect); 5] = [
 /// The field of a strand that names the service it belongs to.
 pub const PARENT_FIELD: &str = "x_parent_service";
 
+/// The id of the service of which this one is a strand.
+#[must_use]
+pub fn parent_of(service: &Service) -> Option<&str> {
+    service.extra.get(PARENT_FIELD)?.as_str()
+}
+
 impl Facts {
     /// The facts of a service. `parent` is the service of which it is a strand.
     #[must_use]

@@ -16,7 +16,7 @@ use crate::filter::lists_of;
 use crate::geography::{self, Point};
 use crate::vocabulary::Vocabulary;
 
-pub use extract::PARENT_FIELD;
+pub use extract::{PARENT_FIELD, parent_of};
 pub use hours::{DAY_MINUTES, Hours, Span};
 
 /// What a term is about.
