@@ -197,10 +197,11 @@ async fn drip(
     then: &[u8],
     pause: Duration,
 ) -> Duration {
+    // Before the node begins to count.
+    let begun = Instant::now();
     let (mut read, mut write) = hostile.stream(site).await.split();
     write.write_all(at_once).await.unwrap();
     write.flush().await.unwrap();
-    let begun = Instant::now();
     let dripping = async {
         for byte in then {
             if write.write_all(&[*byte]).await.is_err() || write.flush().await.is_err() {

@@ -161,7 +161,7 @@ pub const INTRODUCTION_MAX_ITEMS: usize = 64;
 /// Largest message of range-based reconciliation, in bytes.
 pub const RECONCILE_FRAME_MAX_BYTES: u64 = 64 * 1024;
 /// Most rounds of reconciliation in one scope of one session.
-pub const RECONCILE_ROUNDS_MAX: u32 = 64;
+pub const RECONCILE_ROUNDS_MAX: u32 = 256;
 /// Most bytes that one side may send in one session, after decompression. A longer exchange
 /// continues in the next session, which finds less to do.
 pub const SESSION_MAX_BYTES: u64 = 1024 * 1024 * 1024;

@@ -28,8 +28,8 @@ fn two_that_differ_in_almost_everything_get_on_in_steps() {
     // Two sides that hold as much, but nothing alike: more ids than one session may list.
     let ids = u64::from(RECONCILE_ROUNDS_MAX) * RECONCILE_FRAME_MAX_BYTES / 32;
     assert!(
-        ids > 100_000,
-        "a session gets on by so many documents at least"
+        ids > 500_000,
+        "of a nation's cards all that are missing come in one session, those that vouch first"
     );
     // The same with a side that never stops: the other exchanges what it has found by then.
     let federation = Federation::new(300);
