@@ -101,6 +101,7 @@ impl<S: Storage> Replica<S> {
             let at = state_key(key, &kept.record.id());
             let next = match kept.holding {
                 Holding::Unfollowed { .. } => Holding::Lacking,
+                Holding::Held if self.follows_all_of(&key.org) => Holding::Held,
                 Holding::Held => {
                     let bytes = self.storage.get(Table::States, &at)?;
                     let state = bytes.and_then(|bytes| State::parse(key.name, &bytes).ok());

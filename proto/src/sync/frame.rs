@@ -279,6 +279,7 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{DocKey, DocName, OrgId, RecordId};
     use proptest::prelude::*;
 
     fn any_frame() -> impl Strategy<Value = Frame> {
@@ -334,6 +335,33 @@ mod tests {
                     complete
                 }
             ),
+            (
+                prop::collection::vec(".{0,12}", 0..4),
+                any::<bool>(),
+                any::<[u8; 16]>(),
+                any::<[u8; 32]>()
+            )
+                .prop_map(|(areas, some_networks, tag, org)| Frame::Follow {
+                    followed: Followed {
+                        types: areas.iter().skip(1).cloned().collect(),
+                        areas,
+                        some_networks,
+                        networks: vec![Tag(tag)],
+                        organisations: vec![OrgId::from_bytes(org)],
+                    }
+                }),
+            prop::collection::vec(any::<[u8; 32]>(), 0..4).prop_map(|ids| {
+                let spared = |id: [u8; 32]| {
+                    let key = DocKey {
+                        org: OrgId::from_bytes(id),
+                        name: DocName::Listing(3),
+                    };
+                    Spared::of(&key, RecordId::from_bytes(id))
+                };
+                Frame::Spared {
+                    records: ids.into_iter().map(spared).collect(),
+                }
+            }),
             Just(Frame::Bye {
                 farewell: Farewell::Busy
             }),
